@@ -1,0 +1,284 @@
+"""The only door to the cryptography libraries.
+
+Every other module calls these functions and no library of its own: one place to review, to count and to fuzz.
+Keys and signatures are plain bytes in the encodings of the spec; JWK only for P-384 public keys. A failed check
+raises; nothing here returns a verdict. Randomness enters as arguments wherever the library allows (the exceptions,
+HPKE encapsulation and key generation, draw from the operating system and say so).
+
+Spec: CRY-001 to CRY-012.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac as _hmac
+import os
+from functools import lru_cache
+from typing import Final
+
+import nacl.bindings
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mlkem, x25519
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PrivateKey, MLKEM768X25519PublicKey, Suite
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+
+from cloister.errors import DecryptFailed, FormatError, SignatureInvalid
+
+KEY_LENGTH: Final = 32
+NONCE_LENGTH: Final = 12
+P384_BYTES: Final = 48
+P384_ORDER: Final = int(
+    "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973", 16
+)
+XWING_PUBLIC_LENGTH: Final = 1216
+XWING_ENC_LENGTH: Final = 1120
+P384_PUBLIC_LENGTH: Final = 97
+
+_XWING = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+_P384 = Suite(KEM.P384, KDF.HKDF_SHA384, AEAD.AES_256_GCM)
+
+
+def random_bytes(length: int) -> bytes:
+    """``length`` bytes from the operating system's generator (CRY-001)."""
+    return os.urandom(length)
+
+
+def sha256(data: bytes) -> bytes:
+    """SHA-256, 32 bytes."""
+    return hashlib.sha256(data).digest()
+
+
+def hmac_sha256(key: bytes, data: bytes) -> bytes:
+    """HMAC-SHA-256 (RFC 2104), 32 bytes."""
+    return _hmac.digest(key, data, "sha256")
+
+
+def hkdf_sha256(ikm: bytes, salt: bytes, info: bytes, length: int) -> bytes:
+    """HKDF-SHA-256 (RFC 5869), extract and expand; an empty salt means 32 zero bytes."""
+    # For one or two blocks the direct form costs a fifth of the library object and is checked against RFC 5869.
+    if length > 64:
+        return HKDF(hashes.SHA256(), length, salt or None, info).derive(ikm)
+    prk = _hmac.digest(salt or bytes(32), ikm, "sha256")
+    first = _hmac.digest(prk, info + b"\x01", "sha256")
+    if length <= 32:
+        return first[:length]
+    return (first + _hmac.digest(prk, first + info + b"\x02", "sha256"))[:length]
+
+
+def require_equal(left: bytes, right: bytes, error: Exception) -> None:
+    """Compare in constant time; raise ``error`` when different (CRY-002)."""
+    if not _hmac.compare_digest(left, right):
+        raise error
+
+
+def aead_seal(key: bytes, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:
+    """AES-256-GCM: ciphertext followed by the 16-byte tag. ``key`` 32 bytes, ``nonce`` 12 bytes."""
+    return AESGCM(key).encrypt(nonce, plaintext, aad)
+
+
+def aead_open(key: bytes, nonce: bytes, ciphertext: bytes, aad: bytes) -> bytes:
+    """Inverse of aead_seal. Raises DecryptFailed."""
+    try:
+        return AESGCM(key).decrypt(nonce, ciphertext, aad)
+    except (InvalidTag, ValueError):
+        raise DecryptFailed("aead") from None
+
+
+def argon2id(secret: bytes, salt: bytes, *, memory_kib: int, passes: int, lanes: int, length: int = 32) -> bytes:
+    """Argon2id (RFC 9106). ``memory_kib`` in KiB."""
+    return Argon2id(salt=salt, length=length, iterations=passes, lanes=lanes, memory_cost=memory_kib).derive(secret)
+
+
+def pbkdf2_sha256(secret: bytes, salt: bytes, *, iterations: int, length: int = 32) -> bytes:
+    """PBKDF2-HMAC-SHA-256 (RFC 8018)."""
+    return PBKDF2HMAC(hashes.SHA256(), length, salt, iterations).derive(secret)
+
+
+# --- Ed25519 (device keys, invite keys) -------------------------------------------------------------------------
+
+
+def ed25519_public(seed: bytes) -> bytes:
+    """Public key (32 bytes) of a 32-byte seed (RFC 8032)."""
+    return ed25519.Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+
+
+def ed25519_sign(seed: bytes, message: bytes) -> bytes:
+    """Signature, 64 bytes (RFC 8032, deterministic)."""
+    return _ed25519_private(seed).sign(message)
+
+
+@lru_cache(maxsize=64)
+def _ed25519_private(seed: bytes) -> ed25519.Ed25519PrivateKey:
+    return ed25519.Ed25519PrivateKey.from_private_bytes(seed)
+
+
+def ed25519_check_public(public: bytes) -> None:
+    """Accept only a canonical point of the prime-order subgroup, not the identity (CRY-005).
+
+    Raises FormatError. Called once per certificate or invitation, never per signature.
+    """
+    if len(public) != 32 or not nacl.bindings.crypto_core_ed25519_is_valid_point(public):
+        raise FormatError("Ed25519 public key is not a canonical point of the prime-order subgroup")
+
+
+@lru_cache(maxsize=4096)
+def _ed25519_public_key(public: bytes) -> ed25519.Ed25519PublicKey:
+    ed25519_check_public(public)
+    return ed25519.Ed25519PublicKey.from_public_bytes(public)
+
+
+def ed25519_verify(public: bytes, signature: bytes, message: bytes) -> None:
+    """Verify without cofactor, R compared bytewise, S < L (CRY-006). Raises SignatureInvalid or FormatError."""
+    key = _ed25519_public_key(public)
+    try:
+        key.verify(signature, message)
+    except InvalidSignature:
+        raise SignatureInvalid("Ed25519") from None
+
+
+# --- P-384 (identity keys) --------------------------------------------------------------------------------------
+
+
+def p384_generate() -> bytes:
+    """A fresh private scalar, 48 bytes, from the operating system's generator."""
+    return ec.generate_private_key(ec.SECP384R1()).private_numbers().private_value.to_bytes(P384_BYTES, "big")
+
+
+@lru_cache(maxsize=8)
+def _p384_private(scalar: bytes) -> ec.EllipticCurvePrivateKey:
+    value = int.from_bytes(scalar, "big")
+    if len(scalar) != P384_BYTES or not 0 < value < P384_ORDER:
+        raise FormatError("P-384 private scalar out of range")
+    return ec.derive_private_key(value, ec.SECP384R1())
+
+
+@lru_cache(maxsize=1024)
+def _p384_public(x: bytes, y: bytes) -> ec.EllipticCurvePublicKey:
+    if len(x) != P384_BYTES or len(y) != P384_BYTES:
+        raise FormatError("P-384 coordinate is not 48 bytes")
+    try:
+        return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP384R1(), b"\x04" + x + y)
+    except ValueError:
+        raise FormatError("not a point of P-384") from None
+
+
+def p384_public(scalar: bytes) -> tuple[bytes, bytes]:
+    """Affine coordinates (x, y), 48 bytes each, of a private scalar."""
+    numbers = _p384_private(scalar).public_key().public_numbers()
+    return numbers.x.to_bytes(P384_BYTES, "big"), numbers.y.to_bytes(P384_BYTES, "big")
+
+
+def p384_check_public(x: bytes, y: bytes) -> None:
+    """Raise FormatError unless (x, y) is a point of P-384 (CRY-007)."""
+    _p384_public(x, y)
+
+
+def es384_sign(scalar: bytes, message: bytes) -> bytes:
+    """ECDSA P-384 SHA-384 signature as r || s, 96 bytes, with RFC 6979 nonces."""
+    der = _p384_private(scalar).sign(message, ec.ECDSA(hashes.SHA384(), deterministic_signing=True))
+    r, s = decode_dss_signature(der)
+    return r.to_bytes(P384_BYTES, "big") + s.to_bytes(P384_BYTES, "big")
+
+
+def es384_verify(x: bytes, y: bytes, signature: bytes, message: bytes) -> None:
+    """Verify r || s, each in 1 .. n-1 (CRY-008). Raises SignatureInvalid or FormatError."""
+    key = _p384_public(x, y)
+    r, s = int.from_bytes(signature[:P384_BYTES], "big"), int.from_bytes(signature[P384_BYTES:], "big")
+    if len(signature) != 2 * P384_BYTES or not (0 < r < P384_ORDER and 0 < s < P384_ORDER):
+        raise SignatureInvalid("ES384 form")
+    try:
+        key.verify(encode_dss_signature(r, s), message, ec.ECDSA(hashes.SHA384()))
+    except InvalidSignature:
+        raise SignatureInvalid("ES384") from None
+
+
+# --- HPKE (RFC 9180 base mode), receiving keys -------------------------------------------------------------------
+
+
+@lru_cache(maxsize=8)
+def _xwing_private(seed: bytes) -> MLKEM768X25519PrivateKey:
+    if len(seed) != 32:
+        raise FormatError("X-Wing seed is not 32 bytes")
+    expanded = hashlib.shake_256(seed).digest(96)
+    return MLKEM768X25519PrivateKey(
+        mlkem.MLKEM768PrivateKey.from_seed_bytes(expanded[:64]),
+        x25519.X25519PrivateKey.from_private_bytes(expanded[64:]),
+    )
+
+
+def xwing_public(seed: bytes) -> bytes:
+    """X-Wing public key, ML-KEM-768 (1184 bytes) then X25519 (32 bytes), of a 32-byte seed (CRY-009)."""
+    if len(seed) != 32:
+        raise FormatError("X-Wing seed is not 32 bytes")
+    expanded = hashlib.shake_256(seed).digest(96)
+    kem = mlkem.MLKEM768PrivateKey.from_seed_bytes(expanded[:64]).public_key().public_bytes_raw()
+    return kem + x25519.X25519PrivateKey.from_private_bytes(expanded[64:]).public_key().public_bytes_raw()
+
+
+@lru_cache(maxsize=4096)
+def _xwing_public_key(public: bytes) -> MLKEM768X25519PublicKey:
+    if len(public) != XWING_PUBLIC_LENGTH:
+        raise FormatError("X-Wing public key is not 1216 bytes")
+    try:
+        kem = mlkem.MLKEM768PublicKey.from_public_bytes(public[:1184])
+        curve = x25519.X25519PublicKey.from_public_bytes(public[1184:])
+        _PROBE.exchange(curve)
+    except ValueError:
+        raise FormatError("X-Wing public key is malformed or of small order") from None
+    return MLKEM768X25519PublicKey(kem, curve)
+
+
+_PROBE: Final = x25519.X25519PrivateKey.from_private_bytes(bytes(range(32)))
+
+
+@lru_cache(maxsize=1024)
+def _p384_hpke_public(public: bytes) -> ec.EllipticCurvePublicKey:
+    if len(public) != P384_PUBLIC_LENGTH or public[0] != 4:
+        raise FormatError("P-384 receiving key is not an uncompressed point")
+    return _p384_public(public[1:49], public[49:])
+
+
+def hpke_public(kem: str, secret: bytes) -> bytes:
+    """Public receiving key for ``kem`` ("xwing": 32-byte seed; "p384": 48-byte scalar)."""
+    if kem == "xwing":
+        return xwing_public(secret)
+    if kem == "p384":
+        x, y = p384_public(secret)
+        return b"\x04" + x + y
+    raise FormatError("unknown kem")
+
+
+def hpke_check_public(kem: str, public: bytes) -> None:
+    """Refuse a receiving key that could not be sealed to (CRY-010). Raises FormatError."""
+    if kem == "xwing":
+        _xwing_public_key(public)
+    elif kem == "p384":
+        _p384_hpke_public(public)
+    else:
+        raise FormatError("unknown kem")
+
+
+def hpke_seal(kem: str, public: bytes, info: bytes, plaintext: bytes) -> bytes:
+    """HPKE base mode, single shot: enc || ct. Encapsulation randomness is the operating system's (CRY-011)."""
+    if kem == "xwing":
+        return _XWING.encrypt(plaintext, _xwing_public_key(public), info)
+    if kem == "p384":
+        return _P384.encrypt(plaintext, _p384_hpke_public(public), info)
+    raise FormatError("unknown kem")
+
+
+def hpke_open(kem: str, secret: bytes, info: bytes, sealed: bytes) -> bytes:
+    """Inverse of hpke_seal. Raises DecryptFailed for every kind of failure (CRY-011)."""
+    try:
+        if kem == "xwing":
+            return _XWING.decrypt(sealed, _xwing_private(secret), info)
+        if kem == "p384":
+            return _P384.decrypt(sealed, _p384_private(secret), info)
+    except (InvalidTag, ValueError):
+        raise DecryptFailed("hpke") from None
+    raise FormatError("unknown kem")

@@ -1,0 +1,144 @@
+"""How bytes, text and numbers become wire bytes: LP, strict base64url, strict JSON.
+
+Knows nothing of meaning. Everything that is hashed, signed or fed to a key derivation passes through ``lp``;
+everything received passes through ``b64d`` and ``json_parse``, which refuse every second spelling of a value.
+
+Spec: ENC-001 to ENC-010 (RFC 4648 section 5, RFC 8259 restricted).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from typing import Any, Final
+
+from cloister import crypto
+from cloister.errors import FormatError
+
+MAX_INT: Final = 2**53 - 1
+MAX_DEPTH: Final = 8
+PROTOCOL: Final = "sph/1"
+
+_B64_ALPHABET: Final = re.compile(rb"[A-Za-z0-9_-]*")
+_TOKENS: Final = re.compile(
+    r"""(?:[{}\[\],:]|"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*+"|(?:0|[1-9][0-9]{0,15})(?![0-9])|true|false)*+"""
+)
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*+"')
+_FORBIDDEN_KEYS: Final = frozenset({"__proto__", "constructor"})
+
+Part = bytes | str | int
+
+
+def lp(*parts: Part) -> bytes:
+    """Length-prefixed concatenation: for each part u32be(len) then the bytes (ENC-001).
+
+    Text is UTF-8, integers are u64be, bytes stay as they are. Raises FormatError for an integer outside u64.
+    """
+    out = bytearray()
+    for part in parts:
+        if isinstance(part, str):
+            part = part.encode()
+        elif isinstance(part, int):
+            if not 0 <= part < 2**64:
+                raise FormatError("integer outside u64")
+            part = part.to_bytes(8, "big")
+        out += len(part).to_bytes(4, "big")
+        out += part
+    return bytes(out)
+
+
+def kdf(ikm: bytes, salt: bytes, label: str, ctx: bytes, length: int) -> bytes:
+    """KDF of the spec: HKDF-SHA-256 with info = LP("sph/1", label, ctx) (ENC-002)."""
+    return crypto.hkdf_sha256(ikm, salt, lp(PROTOCOL, label, ctx), length)
+
+
+def b64e(data: bytes) -> str:
+    """base64url without padding (ENC-003)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def b64d(text: str | bytes) -> bytes:
+    """Strict inverse of b64e: no padding, no other alphabet, zero trailing bits (ENC-003). Raises FormatError."""
+    try:
+        raw = text.encode("ascii") if isinstance(text, str) else text
+    except UnicodeEncodeError:
+        raise FormatError("base64url alphabet") from None
+    extra = len(raw) % 4
+    if extra == 1 or not _B64_ALPHABET.fullmatch(raw):
+        raise FormatError("base64url form")
+    try:
+        data = binascii.a2b_base64(raw.translate(_TO_STANDARD) + b"=" * (-extra % 4))
+    except binascii.Error:
+        raise FormatError("base64url form") from None
+    if extra and base64.urlsafe_b64encode(data[-(extra - 1) :])[:extra] != raw[-extra:]:
+        raise FormatError("base64url trailing bits")
+    return data
+
+
+_TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+
+
+def json_emit(value: dict[str, Any]) -> bytes:
+    """Compact UTF-8 JSON; what it writes, json_parse reads (ENC-004)."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def json_parse(data: bytes) -> dict[str, Any]:
+    """Parse one strict JSON object (ENC-004 to ENC-008). Raises FormatError, never anything else.
+
+    Refused: bytes that are not UTF-8, a byte order mark, white space between tokens, duplicate keys, lone
+    surrogates, null, negative or fractional or exponent numbers, integers from 2^53, depth over 8, the keys
+    ``__proto__`` and ``constructor``, and any top level but an object.
+    """
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise FormatError("JSON is not UTF-8") from None
+    if not text.startswith("{") or not _TOKENS.fullmatch(text):
+        raise FormatError("JSON grammar")
+    if text.count("{") + text.count("[") > MAX_DEPTH:
+        _check_depth(text)
+    try:
+        value: dict[str, Any] = _DECODER.decode(text)
+    except (ValueError, RecursionError):
+        raise FormatError("JSON grammar") from None
+    if "\\u" in text:
+        _check_surrogates(value)
+    return value
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    for char in _STRING.sub("", text):
+        if char in "{[":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise FormatError("JSON depth")
+        elif char in "}]":
+            depth -= 1
+
+
+def _check_surrogates(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise FormatError("JSON lone surrogate") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs) or not _FORBIDDEN_KEYS.isdisjoint(value):
+        raise FormatError("JSON duplicate or forbidden key")
+    return value
+
+
+def _integer(digits: str) -> int:
+    value = int(digits)
+    if value > MAX_INT:
+        raise FormatError("JSON integer from 2^53")
+    return value
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer)

@@ -1,0 +1,150 @@
+"""Signed envelopes: JWS compact serialisation with a closed list of members for every ``typ``.
+
+One step, one type: ``bytes -> Envelope`` (decoded: size, parts, base64url, header, payload grammar) and
+``Envelope -> Verified`` (signature holds). The order of checks is fixed and the first failure wins, so that every
+implementation gives the same verdict. The received bytes are what is hashed, signed and stored; nothing is ever
+serialised again. The signature is never part of a hash.
+
+Spec: JWS-001 to JWS-009 (RFC 7515, RFC 9864).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from typing import Any, Final
+
+from cloister import crypto
+from cloister.errors import FormatError
+from cloister.protocol.encoding import b64d, b64e, json_emit, json_parse
+from cloister.protocol.shape import Check, shape
+
+MAX_HEADER: Final = 4096
+_TABLE: Final[dict[str, Any]] = json.loads(files("cloister.protocol").joinpath("wire.json").read_text("utf-8"))
+
+
+@dataclass(frozen=True, slots=True)
+class Typ:
+    """One row of wire.json."""
+
+    name: str
+    alg: str
+    limit: int
+    header: Check
+    payload: Check | None
+
+
+def _row(name: str, row: dict[str, Any]) -> Typ:
+    header = shape({"alg": f"enum:{row['alg']}", "typ": f"enum:{name}", **row["header"]})
+    payload = None if row["payload"] == "bytes" else shape(row["payload"])
+    return Typ(name, row["alg"], row["limit"], header, payload)
+
+
+TYPS: Final = {name: _row(name, row) for name, row in _TABLE["typs"].items()}
+P2P: Final = {
+    k: shape({"k": f"enum:{k}", "sph": "sph", "iat": "int", "jti": "bytes:16", **members})
+    for k, members in _TABLE["p2p"].items()
+}
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """A decoded, not yet verified envelope. ``payload`` is raw; ``body`` is its JSON form where the typ has one."""
+
+    compact: str
+    typ: str
+    header: dict[str, Any]
+    payload: bytes
+    signature: bytes
+
+    @property
+    def signing_input(self) -> bytes:
+        """ASCII(b64(header) . b64(payload)): what is signed and hashed (JWS-004)."""
+        return self.compact[: self.compact.rindex(".")].encode("ascii")
+
+    @property
+    def header_part(self) -> bytes:
+        """ASCII b64(header): the AAD of encrypted payloads."""
+        return self.compact[: self.compact.index(".")].encode("ascii")
+
+    @cached_property
+    def digest(self) -> bytes:
+        """H(SI), 32 bytes (JWS-005)."""
+        return crypto.sha256(self.signing_input)
+
+    @cached_property
+    def body(self) -> dict[str, Any]:
+        """The payload parsed and checked against the typ's shape. Raises FormatError.
+
+        Separate from decoding because the order of checks puts the signature before the payload (JWS-003).
+        """
+        value = json_parse(self.payload)
+        check = TYPS[self.typ].payload
+        if check is not None:
+            check(value)
+        if self.typ == "sph-p2p+1":
+            known = P2P.get(value["k"])
+            if known is not None:
+                known(value)
+        return value
+
+
+def decode(compact: str | bytes, typ: str) -> Envelope:
+    """Decode an envelope that must be of ``typ``. Raises FormatError (JWS-003)."""
+    row = TYPS[typ]
+    if len(compact) > row.limit:
+        raise FormatError("envelope too large")
+    try:
+        text = compact if isinstance(compact, str) else compact.decode("ascii")
+    except UnicodeDecodeError:
+        raise FormatError("envelope is not ASCII") from None
+    parts = text.split(".")
+    if len(parts) != 3 or len(parts[0]) > MAX_HEADER:
+        raise FormatError("envelope does not have three parts")
+    header_bytes, payload, signature = b64d(parts[0]), b64d(parts[1]), b64d(parts[2])
+    header = json_parse(header_bytes)
+    row.header(header)
+    return Envelope(text, typ, header, payload, signature)
+
+
+def verify_ed25519(envelope: Envelope, public: bytes) -> None:
+    """Check a device key's signature (JWS-006). Raises SignatureInvalid, or FormatError for a key that is none."""
+    crypto.ed25519_verify(public, envelope.signature, envelope.signing_input)
+
+
+def verify_es384(envelope: Envelope, jwk: dict[str, str]) -> None:
+    """Check an identity key's signature (JWS-007). Raises SignatureInvalid."""
+    crypto.es384_verify(b64d(jwk["x"]), b64d(jwk["y"]), envelope.signature, envelope.signing_input)
+
+
+def sign(typ: str, header: dict[str, Any], payload: dict[str, Any] | bytes, signer: Callable[[bytes], bytes]) -> str:
+    """Make an envelope: ``header`` without alg and typ, payload as JSON object or raw bytes.
+
+    ``signer`` maps the signing input to a signature. What is made here passes ``decode``; a mistake of the caller
+    raises FormatError before anything is signed (JWS-008).
+    """
+    row = TYPS[typ]
+    full = {"alg": row.alg, "typ": typ, **header}
+    row.header(full)
+    if isinstance(payload, dict):
+        if row.payload is not None:
+            row.payload(payload)
+        payload = json_emit(payload)
+    signing_input = f"{b64e(json_emit(full))}.{b64e(payload)}"
+    compact = f"{signing_input}.{b64e(signer(signing_input.encode('ascii')))}"
+    if len(compact) > row.limit or len(signing_input.partition(".")[0]) > MAX_HEADER:
+        raise FormatError("envelope too large")
+    return compact
+
+
+def device_signer(seed: bytes) -> Callable[[bytes], bytes]:
+    """A signer for device typs from an Ed25519 seed."""
+    return lambda message: crypto.ed25519_sign(seed, message)
+
+
+def identity_signer(scalar: bytes) -> Callable[[bytes], bytes]:
+    """A signer for identity typs from a P-384 scalar."""
+    return lambda message: crypto.es384_sign(scalar, message)
