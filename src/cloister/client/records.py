@@ -1,0 +1,261 @@
+"""What the SDK hands out: frozen records about accounts, spheres, people, messages and faults.
+
+Plain data, already verified, safe to keep and compare. Nothing here holds a key, a token or a password. Times are
+unix seconds; names are what should be shown (petname first). A record never changes: ask again for a newer one.
+
+Spec: CLT-001.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Status = Literal["new", "pending", "locked", "open", "signed-out"]
+Known = Literal["confirmed in person", "came by a link", "not confirmed"]
+MessageState = Literal["sent", "waiting", "unreadable", "quarantined", "damaged"]
+OutboxState = Literal["waiting", "sealed", "held", "failed"]
+SphereStatus = Literal["active", "asked", "left", "removed", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountInfo:
+    """This profile's account and device. Before sign-up only ``status`` and ``server`` are filled."""
+
+    status: Status
+    server: str
+    login: str = ""
+    id: str = ""
+    dv: str = ""
+    device_name: str = ""
+    admin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """One device of the own account as its key log lists it."""
+
+    dv: str
+    name: str
+    active: bool
+    here: bool
+    since: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A persistent stop: sending in ``sph`` is refused until it is resolved. ``code`` is a C_* code (CLT-021).
+
+    ``acknowledgeable`` tells whether ``Sphere.acknowledge`` may lift it (a changed key, a downgrade announced by the
+    owner); a fork, a rollback and a broken log cannot be clicked away.
+    """
+
+    sph: str
+    code: str
+    detail: str
+    at: int
+    acknowledgeable: bool
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SphereInfo:
+    """A sphere as this device knows it. ``epoch`` 0 means no key yet; ``have_key`` whether the current one is here."""
+
+    sph: str
+    title: str
+    topic: str
+    icon: str
+    status: SphereStatus
+    mode: Literal["e2ee", "open", "public"]
+    delivery: str
+    custody: str
+    epoch: int
+    have_key: bool
+    members: int
+    role: str
+    unread: int
+    waiting: int
+    requests: int
+    seq: int
+    marked: bool
+    confirmed_by_inviter: bool
+    stop: Stop | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A member, now or formerly. ``name`` is what to show; ``known`` says who this is, not how strong anything is."""
+
+    id: str
+    name: str
+    login: str
+    petname: str
+    nickname: str
+    role: str
+    devices: tuple[str, ...]
+    known: Known
+    me: bool
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message with its edits, deletion and reactions applied.
+
+    ``state``: ``sent`` verified and readable; ``waiting`` in the outbox; ``unreadable`` verified but the key is not
+    here (``code`` C_KEY_UNKNOWN); ``quarantined`` its sender claims another history; ``damaged`` a check failed.
+    ``pos`` is the relay's position (0 while waiting). ``re`` is the mid answered to. ``open`` marks clear text.
+    """
+
+    sph: str
+    mid: str
+    cid: str
+    pos: int
+    author: str
+    name: str
+    dv: str
+    seq: int
+    epoch: int
+    at: int
+    kind: str
+    text: str
+    re: str = ""
+    edited: bool = False
+    deleted: bool = False
+    reactions: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    state: MessageState = "sent"
+    code: str = ""
+    open: bool = False
+    mine: bool = False
+    unread: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxItem:
+    """A queued intent. ``held`` items wait for ``Client.retry(id, anyway=True)``: ``question`` says why (CLT-016)."""
+
+    id: str
+    sph: str
+    kind: str
+    text: str
+    at: int
+    state: OutboxState
+    question: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InviteLink:
+    """An invitation just made. ``url`` is a secret: whoever has it can ask to be let in."""
+
+    url: str
+    sph: str
+    jti: str
+    uses: int
+    exp: int
+    role: str
+    admit: Literal["ask", "auto"]
+
+
+@dataclass(frozen=True, slots=True)
+class InviteInfo:
+    """An open invitation as the log shows it (without its secret)."""
+
+    jti: str
+    by: str
+    role: str
+    uses_left: int
+    exp: int
+    admit: str
+    mine: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Somebody asks to be let in. ``by_link``: the proof under the invite's key holds, so the keys are the asker's."""
+
+    hash: str
+    sph: str
+    name: str
+    id: str
+    by_link: bool
+    role: str
+    at: int
+    exp: int
+    safety: str
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A join request on its way. ``state``: asked, admitted, declined, expired. ``safety`` once an approver shows up."""
+
+    hash: str
+    sph: str
+    label: str
+    state: Literal["asked", "admitted", "declined", "expired"]
+    safety: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenRow:
+    """The relay's row for one message, decoded, beside what this device reads (the server's-eye view)."""
+
+    pos: int
+    stored: str
+    header: dict[str, Any]
+    size: int
+    digest: str
+    you_see: Message | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One signed entry of a sphere's log in words and in bytes."""
+
+    seq: int
+    op: str
+    by: str
+    name: str
+    dv: str
+    at: int
+    digest: str
+    body: dict[str, Any]
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What one ``Client.sync`` did. ``offline`` means the relay could not be reached; nothing was lost."""
+
+    offline: bool
+    messages: int
+    entries: int
+    sent: int
+    waiting: int
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of ``Client.doctor``: ``ok`` or a code from the catalogue with its object."""
+
+    topic: str
+    ok: bool
+    text: str
+    code: str = ""
+    sph: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """What the relay says about itself (GET /server) and what this profile pinned."""
+
+    url: str
+    realm: str
+    version: str
+    signup: str
+    origins: tuple[str, ...]
+    skew: int
