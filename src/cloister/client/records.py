@@ -190,7 +190,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A join request on its way. ``state``: asked, admitted, declined, expired. ``safety`` once an approver shows up."""
+    """A join request on its way. ``safety``: digits to compare, once an approver shows up."""
 
     hash: str
     sph: str

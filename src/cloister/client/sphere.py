@@ -151,7 +151,13 @@ class Sphere:
         """Make a new key now; returns its number."""
         raise NotImplementedError
 
-    async def set_meta(self, *, title: str | None = None, topic: str | None = None, icon: str | None = None) -> None:
+    async def set_meta(
+        self,
+        *,
+        title: str | None = None,
+        topic: str | None = None,
+        icon: str | None = None,
+    ) -> None:
         """Change encrypted title, topic or icon."""
         raise NotImplementedError
 

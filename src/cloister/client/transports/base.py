@@ -39,7 +39,14 @@ class Transport(Protocol):
     @property
     def origin(self) -> str: ...
 
-    async def request(self, method: str, path: str, body: bytes | None = None, *, token: str | None = None) -> Answer:
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        token: str | None = None,
+    ) -> Answer:
         """Send one request; ``path`` begins with a slash. Raises Unreachable when no answer came."""
 
     async def connect(self, path: str) -> Socket:

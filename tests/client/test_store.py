@@ -1,0 +1,82 @@
+"""The local store: one transaction per step, events after the commit, nothing readable without the key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cloister.client.events import Connected, Event
+from cloister.client.store import Store
+from cloister.errors import DiskTrouble, VaultError
+
+KEY = bytes(range(32))
+
+
+def test_reopens_with_its_key_only(tmp_path: Path) -> None:
+    """CLT-008: the file is SQLCipher under the vault key."""
+    path = tmp_path / "store.db"
+    store = Store(path, KEY)
+    store.put("word", "canary-7f3a")
+    store.put_secret("k", b"canary-7f3a")
+    store.close()
+    assert b"canary" not in path.read_bytes()
+    assert b"SQLite format" not in path.read_bytes()
+    with pytest.raises(VaultError):
+        Store(path, bytes(32))
+    again = Store(path, KEY)
+    assert again.get("word") == "canary-7f3a"
+    assert again.secret("k") == b"canary-7f3a"
+    assert again.one("PRAGMA journal_mode") == ("wal",)
+    assert again.one("PRAGMA synchronous") == (2,)
+    again.close()
+
+
+def test_a_step_is_all_or_nothing_and_events_wait_for_it(tmp_path: Path) -> None:
+    """CLT-008, CLT-009."""
+    heard: list[Event] = []
+    store = Store(tmp_path / "store.db", KEY, publish=heard.extend)
+    with pytest.raises(RuntimeError), store.step() as events:
+        store.put("a", 1)
+        store.move("inbox", 7)
+        events.append(Connected(""))
+        raise RuntimeError
+    assert store.get("a") is None
+    assert store.cursor("inbox") == 0
+    assert heard == []
+    with store.step() as events:
+        store.put("a", 1)
+        with store.step() as inner:
+            store.move("inbox", 7)
+            inner.append(Connected(""))
+        assert heard == []
+    assert (store.get("a"), store.cursor("inbox"), heard) == (1, 7, [Connected("")])
+    store.close()
+
+
+def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
+    """CLT-008: a step that does not fit is refused whole."""
+    heard: list[Event] = []
+    store = Store(tmp_path / "store.db", KEY, publish=heard.extend)
+    store.put("kept", "yes")
+    store.run("PRAGMA max_page_count = 1")
+    with pytest.raises(DiskTrouble), store.step() as events:
+        events.append(Connected(""))
+        for n in range(200):
+            store.put(f"k{n}", "x" * 4000)
+    assert heard == []
+    assert store.get("kept") == "yes"
+    assert store.get("k0") is None
+    store.close()
+
+
+def test_another_process_is_noticed(tmp_path: Path) -> None:
+    """CLT-012: caches are stale after somebody else's commit."""
+    one, two = Store(tmp_path / "store.db", KEY), Store(tmp_path / "store.db", KEY)
+    one.changed_elsewhere()
+    assert not one.changed_elsewhere()
+    two.put("a", 1)
+    assert one.changed_elsewhere()
+    assert not one.changed_elsewhere()
+    one.close()
+    two.close()
