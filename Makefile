@@ -1,0 +1,81 @@
+# Two commands matter: `make run` and `make test`. Both work on a fresh clone with Python 3.11, Node 20, npm and make.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+WORKERS ?= 2
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q install
+SOURCES := src tests vectors $(wildcard bench)
+
+.PHONY: run test deep format lint types imports vectors web py lock regenerate clean
+.DEFAULT_GOAL := test
+
+# --- run ----------------------------------------------------------------------------------------------------------
+
+run: .venv/.run  ## a relay on an embedded default; prints its address
+	@$(BIN)/cloister serve $(ARGS)
+
+.venv/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Cloister needs Python 3.11 or later")'
+	$(PYTHON) -m venv .venv
+
+.venv/.run: .venv/pyvenv.cfg requirements/run.txt requirements/build.txt pyproject.toml
+	$(PIP) --require-hashes -r requirements/run.txt
+	$(PIP) --require-hashes -r requirements/build.txt
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# --- test ---------------------------------------------------------------------------------------------------------
+
+test: lint types imports web py  ## every check; the last line is pytest's summary
+
+.venv/.dev: .venv/.run requirements/dev.txt
+	$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.venv/.services: tools/services.sh .venv/.dev $(wildcard tests/browser)
+	@sh tools/services.sh
+	@touch $@
+
+lint: .venv/.dev
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+
+types: .venv/.dev
+	$(BIN)/mypy
+
+imports: .venv/.dev
+	$(BIN)/lint-imports --no-logo
+
+py: .venv/.dev .venv/.services
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
+
+deep: .venv/.dev .venv/.services  ## hours: fuzzing, kills and simulations at full length
+	CLOISTER_DEEP=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
+
+ifneq ($(wildcard web/package.json),)
+web/node_modules/.installed: web/package-lock.json
+	cd web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+web: web/node_modules/.installed  ## types and the shared vectors in the second language
+	cd web && npm run --silent check && npm run --silent test
+else
+web:
+endif
+
+# --- desk ---------------------------------------------------------------------------------------------------------
+
+format: .venv/.dev
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+regenerate: .venv/.dev  ## write vectors/*.json again; the bytes must not change unless a rule did
+	PYTHONPATH=src:. $(BIN)/python -m vectors.generate
+
+lock: .venv/.dev  ## pin requirements/*.in with hashes (needs uv: pip install uv)
+	@for name in build run dev bench; do \
+		(cd requirements && uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--no-emit-find-links --no-header -q $$name.in -o $$name.txt) || exit 1; done
+
+clean:
+	rm -rf .venv web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
