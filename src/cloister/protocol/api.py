@@ -1,0 +1,530 @@
+"""Requests and responses of the relay's API, the same types at both ends.
+
+Bytes travel as base64url text without padding (``b64``), envelopes as the opaque compact strings that were signed.
+Members are closed lists: an unknown one is refused. The relay generates its OpenAPI description from these types.
+
+Knows forms. Refuses to know who may call and what anything means.
+
+Spec: API-010 to API-048 (paths and callers are in the table of spec/08-relay.md).
+"""
+
+# ruff: noqa: N815 - members are named as on the wire
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+Text = Annotated[str, Meta(max_length=256)]
+Login = Annotated[str, Meta(max_length=64)]
+Bytes16 = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{21}[AQgw]$")]
+Bytes32 = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
+B64 = Annotated[str, Meta(max_length=700_000, pattern=r"^[A-Za-z0-9_-]*$")]
+Jws = Annotated[str, Meta(max_length=262_144, pattern=r"^[A-Za-z0-9_.-]*$")]
+Id = Annotated[str, Meta(pattern=r"^id-[A-Za-z0-9_-]{43}$")]
+Dv = Annotated[str, Meta(pattern=r"^dv-[A-Za-z0-9_-]{43}$")]
+Sph = Annotated[str, Meta(pattern=r"^sp-[A-Za-z0-9_-]{43}$")]
+Count = Annotated[int, Meta(ge=0, lt=2**53)]
+SlotName = Annotated[str, Meta(pattern=r"^[a-z0-9][A-Za-z0-9._-]{0,95}$")]
+
+
+class Closed(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Base: unknown members are refused, absent optional ones are not sent."""
+
+
+class Done(Closed):
+    """An empty answer."""
+
+
+class Refusal(Struct, frozen=True):
+    """Every answer that is not 2xx: a code, and public data by code (API-003)."""
+
+    code: str
+    retry_after: float | UnsetType = UNSET
+
+
+# --- the server ----------------------------------------------------------------------------------------------------
+
+
+class Limits(Closed):
+    body: int
+    header: int
+    message: int
+    entry: int
+    state_slot: int
+    page: int
+    socket_frame: int
+
+
+class ServerInfo(Closed):
+    """GET /v1/server. ``now`` in unix seconds; ``setup`` true until the first account exists."""
+
+    realm: Bytes16
+    now: Count
+    versions: list[str]
+    signup: str
+    origins: list[str]
+    setup: bool
+    limits: Limits
+
+
+class Health(Closed):
+    """GET /healthz and /readyz."""
+
+    ok: bool
+    why: str | UnsetType = UNSET
+
+
+# --- signing in ----------------------------------------------------------------------------------------------------
+
+
+class AuthStart(Closed):
+    """POST /v1/auth/start. ``A`` is PAD(A), 512 bytes; without it only the salt is answered."""
+
+    login: Login
+    A: B64 | UnsetType = UNSET
+
+
+class AuthSalt(Closed):
+    """``sid`` and ``B`` only when ``A`` was given; one finish per sid, within 60 s."""
+
+    salt: Bytes16
+    sid: Bytes16 | UnsetType = UNSET
+    B: B64 | UnsetType = UNSET
+
+
+class AuthFinish(Closed):
+    """POST /v1/auth/finish."""
+
+    sid: Bytes16
+    M1: Bytes32
+
+
+class AuthProof(Closed):
+    """``M2`` proves the server's knowledge; ``token`` is of level password until ``until``."""
+
+    M2: Bytes32
+    token: Bytes32
+    id: Id
+    until: Count
+
+
+class Nonce(Closed):
+    """GET /v1/auth/nonce and POST /v1/vault/nonce: single use, 60 s."""
+
+    nonce: Bytes32
+    now: Count
+    exp: Count
+
+
+class AuthDevice(Closed):
+    """POST /v1/auth/device: a ``sph-dauth+1`` envelope."""
+
+    jws: Jws
+
+
+class Token(Closed):
+    """A session. ``level`` is password or device."""
+
+    token: Bytes32
+    id: Id
+    level: str
+    until: Count
+    dv: Dv | UnsetType = UNSET
+
+
+# --- account -------------------------------------------------------------------------------------------------------
+
+
+class NewAccount(Closed):
+    """POST /v1/accounts, one transaction. ``ticket`` is a set-up code or sign-up code; else ``join`` admits."""
+
+    idem: Bytes16
+    login: Login
+    ver: int
+    v: B64
+    wMK: B64
+    wRK: B64
+    ik: B64
+    klog: Annotated[list[Jws], Meta(min_length=1, max_length=2)]
+    cert: Jws
+    state: B64
+    ticket: Text | UnsetType = UNSET
+    join: Jws | UnsetType = UNSET
+
+
+class Device(Closed):
+    dv: Dv
+    cert: Jws
+    active: bool
+    added: Count
+
+
+class Session(Closed):
+    n: Bytes16
+    level: str
+    made: Count
+    used: Count
+    this: bool
+    dv: Dv | UnsetType = UNSET
+
+
+class Account(Closed):
+    """GET /v1/account."""
+
+    id: Id
+    login: Login
+    cred_ver: Count
+    mkv: Count
+    admin: bool
+    devices: list[Device]
+    sessions: list[Session]
+
+
+class Roots(Closed):
+    """GET /v1/account/roots: the wrapped roots and the slot ``ik``."""
+
+    wMK: B64
+    wRK: B64
+    ik: B64
+    ver: int
+    cred_ver: Count
+    mkv: Count
+
+
+class SlotIn(Closed):
+    name: SlotName
+    mkv: Count
+    bytes: B64
+
+
+class NewRoots(Closed):
+    """PUT /v1/account/roots. ``cred_ver`` is the one read before; ``v`` and ``ver`` only with a new password."""
+
+    cred_ver: Count
+    wMK: B64
+    wRK: B64
+    mkv: Count
+    slots: Annotated[list[SlotIn], Meta(max_length=64)]
+    ver: int | UnsetType = UNSET
+    v: B64 | UnsetType = UNSET
+
+
+class CredVer(Closed):
+    cred_ver: Count
+
+
+class NewDevice(Closed):
+    """POST /v1/devices: the certificate and the key-log entry that adds it."""
+
+    cert: Jws
+    klog: Jws
+
+
+class RevokeDevice(Closed):
+    """POST /v1/devices/{dv}/revoke."""
+
+    klog: Jws
+
+
+class KeyLogEntries(Closed):
+    entries: list[Jws]
+
+
+class Slot(Closed):
+    name: SlotName
+    mkv: Count
+    bytes: B64
+    ctr: Count | UnsetType = UNSET
+
+
+class Slots(Closed):
+    """GET /v1/slots: ascending by name after ``after``; ``more`` when another page follows."""
+
+    slots: list[Slot]
+    more: bool
+
+
+class PutSlot(Closed):
+    """PUT /v1/slots/{name}. The slot ``state`` carries its ``ctr`` and the header If-Match with the ctr before."""
+
+    mkv: Count
+    bytes: B64
+    ctr: Count | UnsetType = UNSET
+
+
+class VaultEnrol(Closed):
+    """POST /v1/vault/enrol: UK public key, tag and pepper of one device handle."""
+
+    dev: Text
+    uk: Bytes32
+    tag: Bytes32
+    pep: Bytes32
+
+
+class VaultNonce(Closed):
+    dev: Text
+
+
+class VaultOpen(Closed):
+    """POST /v1/vault/open. Refusal: E_AUTH with ``left`` tries."""
+
+    dev: Text
+    nonce: Bytes32
+    tag: Bytes32
+    sig: B64
+
+
+class Pepper(Closed):
+    pep: Bytes32
+
+
+# --- spheres -------------------------------------------------------------------------------------------------------
+
+
+class Base(Closed):
+    seq: Count
+    h: Bytes32
+
+
+class Wrap(Closed):
+    dv: Dv
+    jws: Jws
+
+
+class CommitBody(Closed):
+    """POST /v1/spheres and POST /v1/spheres/{sph}/commits (COM rules)."""
+
+    idem: Bytes16
+    entries: Annotated[list[Jws], Meta(min_length=1, max_length=64)]
+    sph: Sph | UnsetType = UNSET
+    base: Base | UnsetType = UNSET
+    attach: dict[str, Jws] = {}
+    wraps: Annotated[list[Wrap], Meta(max_length=4096)] = []
+    link: B64 | UnsetType = UNSET
+    msg: Jws | UnsetType = UNSET
+
+
+class Committed(Closed):
+    """Position in the log; ``pos`` of the last entry in the stream; ``msg_pos`` of the message, if any."""
+
+    sph: Sph
+    seq: Count
+    h: Bytes32
+    pos: Count
+    msg_pos: Count | UnsetType = UNSET
+
+
+class Spheres(Closed):
+    """GET /v1/spheres: a hint, the client's own state decides."""
+
+    spheres: list[Sph]
+
+
+class Send(Closed):
+    """POST /v1/spheres/{sph}/messages: a ``sph-msg+1`` envelope."""
+
+    jws: Jws
+
+
+class Position(Closed):
+    pos: Count
+
+
+class Log(Closed):
+    """GET …/log?from&limit: entries from ``from`` on, and the head at that moment."""
+
+    entries: list[Jws]
+    head: Base
+
+
+class Attachment(Closed):
+    jws: Jws
+
+
+class Item(Closed):
+    """One row of a sphere's stream. ``k``: entry, msg, or gone (its bytes were deleted, ``h`` remains)."""
+
+    pos: Count
+    k: str
+    jws: Jws | UnsetType = UNSET
+    dv: Dv | UnsetType = UNSET
+    seq: Count | UnsetType = UNSET
+    h: Bytes32 | UnsetType = UNSET
+
+
+class Items(Closed):
+    """GET …/items?after or before&limit, ascending. ``head`` is the stream's last position."""
+
+    items: list[Item]
+    head: Count
+
+
+class Tail(Closed):
+    dv: Dv
+    seq: Count
+    h: Bytes32
+
+
+class Heads(Closed):
+    """GET …/heads?id: last message of each device (of one member); devices without messages are absent."""
+
+    heads: list[Tail]
+
+
+class Link(Closed):
+    n: Count
+    blob: B64
+
+
+class Links(Closed):
+    """GET …/links?to&limit: link blobs of epochs descending from ``to``."""
+
+    links: list[Link]
+
+
+class Seen(Closed):
+    """GET …/seen/{pos}: the stored row as it is."""
+
+    pos: Count
+    kind: str
+    dv: str
+    seq: Count
+    h: Bytes32
+    at: Count
+    deleted: bool
+    size: Count
+    jws: Jws
+
+
+class JoinRow(Closed):
+    h: Bytes32
+    jws: Jws
+    exp: Count
+
+
+class Joins(Closed):
+    joins: list[JoinRow]
+
+
+class Card(Closed):
+    """The approver's identity key (JWK) and device certificate, for comparing digits."""
+
+    ik: dict[str, str]
+    cert: Jws
+
+
+class NewJoin(Closed):
+    """POST /v1/joins: a ``sph-join+1`` envelope."""
+
+    jws: Jws
+
+
+class JoinTaken(Closed):
+    """202 whether or not the sphere exists."""
+
+    h: Bytes32
+
+
+class JoinState(Closed):
+    """``state``: waiting, admitted, refused or withdrawn."""
+
+    state: str
+    card: Card | UnsetType = UNSET
+
+
+class InviteOpen(Closed):
+    open: bool
+
+
+# --- inbox ---------------------------------------------------------------------------------------------------------
+
+
+class InboxItem(Closed):
+    """``k`` p2p: ``jws`` is a ``sph-p2p+1`` envelope. ``k`` commit: the ``entries`` of a commit that touches you."""
+
+    pos: Count
+    k: str
+    sph: Sph
+    jws: Jws | UnsetType = UNSET
+    entries: list[Jws] | UnsetType = UNSET
+
+
+class Inbox(Closed):
+    items: list[InboxItem]
+    head: Count
+
+
+class PostInbox(Closed):
+    """POST /v1/inbox: one envelope for devices active in its sphere. Idempotent by sender and jti."""
+
+    to: Annotated[list[Dv], Meta(min_length=1, max_length=4096)]
+    jws: Jws
+
+
+# --- administration ------------------------------------------------------------------------------------------------
+
+
+class Check(Closed):
+    name: str
+    ok: bool
+    says: str
+
+
+class AdminHealth(Closed):
+    """GET /v1/admin/health."""
+
+    now: Count
+    version: str
+    checks: list[Check]
+    counts: dict[str, int]
+
+
+class User(Closed):
+    id: Id
+    login: Login
+    admin: bool
+    suspended: bool
+    created: Count
+    devices: Count
+
+
+class Users(Closed):
+    users: list[User]
+
+
+class Suspend(Closed):
+    suspended: bool
+
+
+class Signup(Closed):
+    """GET and PUT /v1/admin/signup."""
+
+    signup: str
+    by_sphere: bool
+
+
+class NewTicket(Closed):
+    """POST /v1/admin/tickets: ``uses`` 1 to 1000, ``seconds`` until it ends."""
+
+    uses: Annotated[int, Meta(ge=1, le=1000)]
+    seconds: Annotated[int, Meta(ge=60, le=31_536_000)]
+
+
+class Ticket(Closed):
+    """``code`` is shown once; afterwards only ``n`` names it."""
+
+    n: Bytes16
+    uses: Count
+    exp: Count
+    code: Text | UnsetType = UNSET
+
+
+class Tickets(Closed):
+    tickets: list[Ticket]
+
+
+def encode(value: Any) -> bytes:
+    """JSON bytes of a request or response."""
+    return msgspec.json.encode(value)

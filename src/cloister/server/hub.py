@@ -1,0 +1,147 @@
+"""Live delivery: who listens to which stream, and what a commit of the writer sends to whom.
+
+Records are encoded once and shared by all listeners; each socket coalesces what is ready into one frame. A position
+is delivered once and in order: a listener that is behind reads from the database until it has caught up, then goes
+live. Hints carry no position and may be lost.
+
+Knows streams, cursors and text records. Refuses to know accounts, keys and rights: who may listen is decided before.
+
+Spec: STR-010 to STR-016.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+INBOX: Final = "inbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A row was committed to ``stream`` (a sphere, or an inbox as ``inbox:dv-…``) at ``pos``."""
+
+    stream: str
+    pos: int
+    record: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Look here: ``record`` for every socket of these devices or accounts."""
+
+    record: str
+    accounts: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A sphere's state changed: publish it; ``lost`` devices and accounts stop listening."""
+
+    sph: str
+    state: object
+    lost_accounts: tuple[str, ...] = ()
+    lost_devices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Sessions ended: sockets of this account (and device, when given) are closed."""
+
+    account: str
+    dv: str | None = None
+    keep: bytes | None = None
+
+
+Effect = Stored | Hint | Membership | Ended
+
+
+class Listener(Protocol):
+    """What the hub needs of a socket."""
+
+    account: str
+    dv: str | None
+
+    def item(self, stream: str, pos: int, record: str) -> None: ...
+
+    def record(self, record: str) -> None: ...
+
+    def lose(self, stream: str) -> None: ...
+
+    def end(self) -> None: ...
+
+
+class Hub:
+    """All listeners of this process. Every method runs in the loop's thread."""
+
+    def __init__(self) -> None:
+        self.heads: dict[str, int] = {}
+        self._streams: dict[str, set[Listener]] = {}
+        self._accounts: dict[str, set[Listener]] = {}
+
+    def attach(self, listener: Listener) -> None:
+        """A socket has shown whose it is."""
+        self._accounts.setdefault(listener.account, set()).add(listener)
+
+    def detach(self, listener: Listener, streams: Sequence[str]) -> None:
+        """A socket is gone."""
+        for stream in streams:
+            self.leave(listener, stream)
+        mine = self._accounts.get(listener.account)
+        if mine is not None:
+            mine.discard(listener)
+            if not mine:
+                del self._accounts[listener.account]
+
+    def sockets_of(self, account: str) -> int:
+        return len(self._accounts.get(account, ()))
+
+    @property
+    def sockets(self) -> int:
+        return sum(len(one) for one in self._accounts.values())
+
+    def join(self, listener: Listener, stream: str) -> None:
+        """From now on the listener hears this stream."""
+        self._streams.setdefault(stream, set()).add(listener)
+
+    def leave(self, listener: Listener, stream: str) -> None:
+        listeners = self._streams.get(stream)
+        if listeners is not None:
+            listeners.discard(listener)
+            if not listeners:
+                del self._streams[stream]
+                self.heads.pop(stream, None)
+
+    def stored(self, effect: Stored) -> None:
+        """Deliver one committed row."""
+        listeners = self._streams.get(effect.stream)
+        if listeners:
+            self.heads[effect.stream] = effect.pos
+            for listener in listeners:
+                listener.item(effect.stream, effect.pos, effect.record)
+
+    def hint(self, effect: Hint) -> None:
+        """Deliver a hint to whoever is there."""
+        for account in effect.accounts:
+            for listener in self._accounts.get(account, ()):
+                if not effect.devices or listener.dv in effect.devices:
+                    listener.record(effect.record)
+
+    def lose(self, effect: Membership) -> None:
+        """Removed devices stop hearing the sphere, at once and before anything later is delivered."""
+        for listener in tuple(self._streams.get(effect.sph, ())):
+            if listener.account in effect.lost_accounts or listener.dv in effect.lost_devices:
+                self.leave(listener, effect.sph)
+                listener.lose(effect.sph)
+
+    def end(self, effect: Ended) -> None:
+        """Close the sockets of an ended session."""
+        for listener in tuple(self._accounts.get(effect.account, ())):
+            if effect.dv is None or listener.dv == effect.dv:
+                listener.end()
+
+    def everyone(self) -> list[Listener]:
+        """All listeners, for shutting down."""
+        return [listener for mine in self._accounts.values() for listener in mine]

@@ -1,0 +1,71 @@
+"""The database behind the relay: one writing connection, a few reading ones, and the pragmas that make them safe.
+
+Knows SQLAlchemy engines for SQLite (WAL, synchronous FULL) and PostgreSQL (psycopg). Refuses to know what is stored.
+
+Spec: API-050, API-051.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import QueuePool
+
+READERS: Final = 4
+T = TypeVar("T")
+
+
+def make_engine(url: str, *, writer: bool) -> Engine:
+    """An engine for one role. Readers of SQLite see the last commit and never block the writer."""
+    size = 1 if writer else READERS
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_size=size, max_overflow=0, pool_pre_ping=not writer)
+    engine = create_engine(
+        url, poolclass=QueuePool, pool_size=size, max_overflow=0, connect_args={"check_same_thread": False}
+    )
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA busy_timeout = 5000")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA secure_delete = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+
+    return engine
+
+
+class Store:
+    """Engines and the reading threads. ``open`` brings the schema up to date first."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.sqlite = url.startswith("sqlite")
+        self.writing = make_engine(url, writer=True)
+        self.reading = make_engine(url, writer=False)
+        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        """Run ``query`` with a reading connection in a reading thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self.read_now, query)
+
+    def read_now(self, query: Callable[[Connection], T]) -> T:
+        """The same in the calling thread."""
+        with self.reading.connect() as connection:
+            return query(connection)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=True)
+        self.reading.dispose()
+        self.writing.dispose()
