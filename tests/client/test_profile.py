@@ -35,7 +35,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     """CLT-002."""
     profile = Profile(tmp_path)
     (tmp_path / "vault.json").write_text("{")
-    with pytest.raises(DiskTrouble, match="vault.json"):
+    with pytest.raises(DiskTrouble, match=r"vault\.json"):
         profile.read("vault.json")
     assert profile.read("other.json") is None
 

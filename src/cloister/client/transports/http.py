@@ -17,29 +17,12 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from cloister.account.login import origin as origin_of
 from cloister.client.transports.base import Answer
 from cloister.client.transports.websocket import WebSocket, open_socket
 from cloister.errors import TooLarge, Unreachable, UsageError
 
 MAX_ANSWER: Final = 64 * 1024 * 1024
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-
-
-def origin_of(url: str) -> str:
-    """scheme://host[:port], lower case, default port omitted (SRP binds it). Raises UsageError."""
-    parts = urlsplit(url.strip())
-    try:
-        port = parts.port
-    except ValueError:
-        raise UsageError("the server address has a port that is no number") from None
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise UsageError("the server address looks like https://cloister.example")
-    if parts.path not in ("", "/"):
-        raise UsageError("the server address has no path")
-    host = parts.hostname.lower()
-    shown = f"[{host}]" if ":" in host else host
-    suffix = "" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}"
-    return f"{parts.scheme}://{shown}{suffix}"
 
 
 def is_loopback(origin: str) -> bool:
@@ -89,13 +72,13 @@ class HttpTransport:
         token: str | None = None,
     ) -> Answer:
         """One request. Raises Unreachable (no answer: it may or may not have had its effect), TooLarge."""
-        headers = {"accept": "application/json"}
+        sent = {"accept": "application/json", **(headers or {})}
         if token is not None:
-            headers["authorization"] = f"Bearer {token}"
+            sent["authorization"] = f"Bearer {token}"
         if body is not None:
-            headers["content-type"] = "application/json"
+            sent["content-type"] = "application/json"
         try:
-            async with self._client.stream(method, path, content=body, headers=headers) as response:
+            async with self._client.stream(method, path, content=body, headers=sent) as response:
                 parts, size = [], 0
                 async for part in response.aiter_bytes():
                     size += len(part)

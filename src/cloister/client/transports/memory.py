@@ -113,15 +113,16 @@ class MemoryTransport:
         token: str | None = None,
     ) -> Answer:
         """Run one request to its end in this task."""
-        headers = [(b"accept", b"application/json")]
+        sent = [(b"accept", b"application/json")]
+        sent += [(k.lower().encode("ascii"), v.encode("ascii")) for k, v in (headers or {}).items()]
         if token is not None:
-            headers.append((b"authorization", b"Bearer " + token.encode("ascii")))
+            sent.append((b"authorization", b"Bearer " + token.encode("ascii")))
         if body is not None:
             headers += [
                 (b"content-type", b"application/json"),
                 (b"content-length", str(len(body)).encode()),
             ]
-        scope = {**self._scope("http", path, headers), "method": method}
+        scope = {**self._scope("http", path, sent), "method": method}
         pending: list[Message] = [{"type": "http.request", "body": body or b"", "more_body": False}]
         gone = asyncio.Event()
         status, head, parts = 0, {}, []
