@@ -46,6 +46,7 @@ class Transport(Protocol):
         body: bytes | None = None,
         *,
         token: str | None = None,
+        headers: dict[str, str] | None = None,
     ) -> Answer:
         """Send one request; ``path`` begins with a slash. Raises Unreachable when no answer came."""
 

@@ -70,6 +70,7 @@ class HttpTransport:
         body: bytes | None = None,
         *,
         token: str | None = None,
+        headers: dict[str, str] | None = None,
     ) -> Answer:
         """One request. Raises Unreachable (no answer: it may or may not have had its effect), TooLarge."""
         sent = {"accept": "application/json", **(headers or {})}

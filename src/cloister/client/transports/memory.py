@@ -111,6 +111,7 @@ class MemoryTransport:
         body: bytes | None = None,
         *,
         token: str | None = None,
+        headers: dict[str, str] | None = None,
     ) -> Answer:
         """Run one request to its end in this task."""
         sent = [(b"accept", b"application/json")]
@@ -118,7 +119,7 @@ class MemoryTransport:
         if token is not None:
             sent.append((b"authorization", b"Bearer " + token.encode("ascii")))
         if body is not None:
-            headers += [
+            sent += [
                 (b"content-type", b"application/json"),
                 (b"content-length", str(len(body)).encode()),
             ]
