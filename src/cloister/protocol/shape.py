@@ -29,6 +29,7 @@ _PATTERNS: Final = {
     "bytes:12": re.compile(r"[A-Za-z0-9_-]{16}"),
     "bytes:16": re.compile(r"[A-Za-z0-9_-]{21}[AQgw]"),
     "bytes:32": re.compile(_HASH43),
+    "history": re.compile("all|since-join|none|days:[1-9][0-9]{0,3}"),
 }
 _MAX_U32: Final = 2**32 - 1
 
@@ -109,8 +110,21 @@ def _jwk(value: Any) -> None:
     crypto.p384_check_public(b64d(value["x"]), b64d(value["y"]))
 
 
+def _tail(value: Any) -> None:
+    """[dv, seq, H]: where a device's chain stands; seq 0 goes with an empty hash and only with it (LOG-019)."""
+    if type(value) is not list or len(value) != 3:
+        raise FormatError("tail expected")
+    for member, check in zip(value, _TAIL, strict=True):
+        check(member)
+    if (value[1] == 0) != (value[2] == ""):
+        raise FormatError("a tail has a hash exactly when its device has spoken")
+
+
+_TAIL: Final = (_pattern(_PATTERNS["dv"]), _integer(MAX_INT), _pattern(_PATTERNS["bytes:0|32"]))
+
+
 def kind(spec: str) -> Check:
-    """Compile one kind. Raises KeyError for a word that is no kind (a mistake in the tables)."""
+    """Compile one kind (ENC-009). Raises KeyError for a word that is no kind (a mistake in the tables)."""
     if spec in _PATTERNS:
         return _pattern(_PATTERNS[spec])
     word, _, rest = spec.partition(":")
@@ -120,6 +134,7 @@ def kind(spec: str) -> Check:
         "bool": _is(bool, "bool"),
         "object": _is(dict, "object"),
         "jwk": _jwk,
+        "tail": _tail,
     }
     if word in simple:
         return simple[word]
@@ -130,7 +145,10 @@ def kind(spec: str) -> Check:
 
 
 def shape(members: Mapping[str, str]) -> Check:
-    """Compile a closed list of members; a name ending in ``?`` is optional, ``*`` allows others (checked elsewhere)."""
+    """Compile a closed list of members (ENC-010).
+
+    A name ending in ``?`` is optional; ``*`` allows others, which are checked elsewhere.
+    """
     required = {name: kind(spec) for name, spec in members.items() if not name.endswith("?") and name != "*"}
     optional = {name[:-1]: kind(spec) for name, spec in members.items() if name.endswith("?")}
     checks = required | optional
