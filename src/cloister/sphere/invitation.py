@@ -1,0 +1,127 @@
+"""Invitations: the key pair that a link's secret unfolds to, and the link itself.
+
+The log holds only the public half, so every member can check that an asker had the link and none can forge it. The
+secret is in the link's fragment, which no browser sends to a server. Spec: INV-001 to INV-006.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final, Literal, Protocol
+
+from cloister import crypto
+from cloister.errors import FormatError, LogFork
+from cloister.protocol.encoding import b64d, b64e, kdf, lp
+
+SEED_LENGTH: Final = 32
+PIN_LENGTH: Final = 16
+MAX_LABEL: Final = 64
+MAX_LINK: Final = 1024
+_SEQ: Final = re.compile(r"0|[1-9][0-9]{0,15}")
+_SPH: Final = re.compile(r"sp-[A-Za-z0-9_-]{43}")
+_ORIGIN: Final = re.compile(r"https?://(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])(?::[1-9][0-9]{0,4})?")
+
+
+class Digests(Protocol):
+    """The part of a verified history a link is pinned against: H of the entry at ``seq``."""
+
+    def digest(self, seq: int) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A parsed link.
+
+    ``kind``: ``invite`` (has everything), ``ask`` (only the sphere: asks to be let in), ``public`` (reading without an
+    account). ``origin`` scheme://host[:port]; ``jti`` 16 bytes; ``seed`` 32 secret bytes; ``seq`` and ``pin`` the
+    position and the first 16 bytes of H of the log entry pinned; ``label`` what the link says the sphere is called.
+    """
+
+    kind: Literal["invite", "ask", "public"]
+    origin: str
+    sph: str
+    jti: bytes = b""
+    seed: bytes = field(default=b"", repr=False)
+    seq: int = 0
+    pin: bytes = b""
+    label: str = ""
+
+
+def key_pair(seed: bytes, sph: str, jti: bytes) -> tuple[bytes, bytes]:
+    """(ivk seed, ipk), Ed25519, of a link's secret: KDF(seed, "", "invite", LP(sph, jti), 32) (INV-001)."""
+    if len(seed) != SEED_LENGTH or len(jti) != 16:
+        raise FormatError("invitation seed")
+    ivk = kdf(seed, b"", "invite", lp(sph, jti), 32)
+    return ivk, crypto.ed25519_public(ivk)
+
+
+def emit(link: Link) -> str:
+    """The link as text (INV-003, INV-004). Raises FormatError for parts that parse would refuse."""
+    if link.kind == "invite":
+        parts = [link.sph, b64e(link.jti), b64e(link.seed), str(link.seq), b64e(link.pin)]
+        if link.label:
+            parts.append(b64e(link.label.encode()))
+        text = f"{link.origin}/j#{'~'.join(parts)}"
+    elif link.kind == "ask":
+        text = f"{link.origin}/j#{link.sph}"
+    else:
+        text = f"{link.origin}/p#{link.sph}~{link.seq}~{b64e(link.pin)}"
+    if parse(text) != link:
+        raise FormatError("link parts")
+    return text
+
+
+def parse(text: str) -> Link:
+    """Read a link (INV-003, INV-004). Raises FormatError, whose detail never holds a part of the link."""
+    if len(text) > MAX_LINK:
+        raise FormatError("link too long")
+    place, mark, fragment = text.strip().partition("#")
+    origin, page = place[:-2], place[-2:]
+    parts = fragment.split("~")
+    if not mark or not _ORIGIN.fullmatch(origin) or not _SPH.fullmatch(parts[0]):
+        raise FormatError("link form")
+    b64d(parts[0][3:])
+    if page == "/j" and len(parts) == 1:
+        return Link("ask", origin, parts[0])
+    if page == "/j" and len(parts) in (5, 6):
+        label = _label(parts[5]) if len(parts) == 6 else ""
+        jti, seed = _exactly(parts[1], 16), _exactly(parts[2], SEED_LENGTH)
+        return Link("invite", origin, parts[0], jti, seed, _seq(parts[3]), _exactly(parts[4], PIN_LENGTH), label)
+    if page == "/p" and len(parts) == 3:
+        return Link("public", origin, parts[0], seq=_seq(parts[1]), pin=_exactly(parts[2], PIN_LENGTH))
+    raise FormatError("link form")
+
+
+def check_pin(link: Link, history: Digests) -> None:
+    """The log shown must hold the pinned entry (INV-005). Raises LogFork. A link without a pin passes.
+
+    Asking for a position the history does not have is the caller's to avoid: a log shorter than ``link.seq`` is one
+    that the relay has cut.
+    """
+    if link.pin and history.digest(link.seq)[:PIN_LENGTH] != link.pin:
+        raise LogFork("the log is not the one this link was made in")
+
+
+def _exactly(text: str, length: int) -> bytes:
+    value = b64d(text)
+    if len(value) != length:
+        raise FormatError("link part length")
+    return value
+
+
+def _seq(text: str) -> int:
+    if not _SEQ.fullmatch(text) or int(text) >= 2**53:
+        raise FormatError("link position")
+    return int(text)
+
+
+def _label(text: str) -> str:
+    raw = b64d(text)
+    try:
+        label = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise FormatError("link label") from None
+    if not 0 < len(raw) <= MAX_LABEL or not label.isprintable():
+        raise FormatError("link label")
+    return label

@@ -1,0 +1,151 @@
+"""Key shares: one epoch secret sealed to one device and signed by another.
+
+The share is a transport. What makes its content the key of an epoch is the commitment in the signed log; the rules
+here only say from whom a share is taken at all. Spec: SHR-001 to SHR-006.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from cloister import crypto
+from cloister.errors import CheckFailed, DecryptFailed, FormatError, NotMember
+from cloister.protocol import jws
+from cloister.protocol.encoding import b64d, b64e, lp
+from cloister.protocol.history import History
+from cloister.protocol.state import Device, Epoch
+from cloister.sphere import epoch as epochs
+from cloister.sphere.epoch import EpochKey, Rng
+
+TYP: Final = "sph-p2p+1"
+# From here on sealing and signing overlap in two threads: both leave the interpreter lock.
+MANY: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A device and the member handle it belongs to."""
+
+    id: str
+    dv: str
+
+
+def info(epoch: Epoch, sph: str, sender: Party, recipient: Party, kem: str) -> bytes:
+    """What a share is bound to (SHR-001): sphere, epoch, both ends, the KEM and the very epoch entry."""
+    return lp(
+        *("sph/1 keyshare", sph, epoch.n, sender.id, sender.dv, recipient.id, recipient.dv, kem, epoch.digest),
+    )
+
+
+def seal(
+    key: EpochKey,
+    epoch: Epoch,
+    sender: Party,
+    signer: Callable[[bytes], bytes],
+    recipient: Device,
+    *,
+    iat: int,
+    rng: Rng,
+) -> str:
+    """One share (SHR-001, SHR-002). Encapsulation draws from the operating system; ``rng`` gives jti.
+
+    Raises FormatError for a receiving key that cannot be sealed to, CommitmentMismatch when ``key`` is not the
+    epoch's.
+    """
+    epochs.check(key.secret, epoch, key.sph)
+    return _sign(key.sph, epoch, sender, signer, recipient, _seal(key, epoch, sender, recipient), iat, rng(16))
+
+
+def seal_many(
+    key: EpochKey,
+    epoch: Epoch,
+    sender: Party,
+    signer: Callable[[bytes], bytes],
+    recipients: Iterable[Device],
+    *,
+    iat: int,
+    rng: Rng,
+) -> list[tuple[str, str]]:
+    """(dv, share) for each recipient, in the order given (SHR-003); signs in a second thread when there are many."""
+    epochs.check(key.secret, epoch, key.sph)
+    devices = list(recipients)
+    if len(devices) < MANY:
+        sealed = ((d, _seal(key, epoch, sender, d)) for d in devices)
+        return [(d.dv, _sign(key.sph, epoch, sender, signer, d, ct, iat, rng(16))) for d, ct in sealed]
+    with ThreadPoolExecutor(1) as second:
+        waiting = [
+            second.submit(_sign, key.sph, epoch, sender, signer, d, _seal(key, epoch, sender, d), iat, rng(16))
+            for d in devices
+        ]
+        return [(d.dv, future.result()) for d, future in zip(devices, waiting, strict=True)]
+
+
+def _seal(key: EpochKey, epoch: Epoch, sender: Party, to: Device) -> bytes:
+    bound = info(epoch, key.sph, sender, Party(to.owner, to.dv), to.kem)
+    return crypto.hpke_seal(to.kem, to.de, bound, key.secret)
+
+
+def _sign(
+    sph: str,
+    epoch: Epoch,
+    sender: Party,
+    signer: Callable[[bytes], bytes],
+    to: Device,
+    ct: bytes,
+    iat: int,
+    jti: bytes,
+) -> str:
+    payload = {
+        **{"k": "share", "sph": sph, "n": epoch.n, "idR": to.owner, "dvR": to.dv, "kem": to.kem},
+        **{"ct": b64e(ct), "iat": iat, "jti": b64e(jti)},
+    }
+    return jws.sign(TYP, {"kid": sender.dv}, payload, signer)
+
+
+def open(compact: str, log: History, me: Party, kem: str, secrets: Iterable[bytes], sph: str) -> EpochKey:  # noqa: A001
+    """Take the epoch secret out of a share sent to this device (SHR-004, SHR-005).
+
+    ``log`` is this member's own verified log of ``sph``; ``secrets`` are this device's receiving secrets, the newest
+    first (an old one stays until its renewal is safe). Any epoch of the log is taken, the running one and older ones
+    alike; which one is used for sending is not this module's business. Raises in this order: FormatError; KeyUnknown
+    when the log does not know the sender (yet); NotMember for a sender that is neither active at the log's head nor
+    the author of that epoch's entry; SignatureInvalid; FormatError; DecryptFailed when it was not sealed for this
+    device, sphere, epoch and sender; KeyUnknown when the epoch is not in the log (yet); CommitmentMismatch when it
+    holds another secret.
+    """
+    envelope = jws.decode(compact, TYP)
+    sender = Party(log.owner_of(envelope.header["kid"]), envelope.header["kid"])
+    dk = log.key_of(sender.dv)
+    if not log.active(sender.dv, log.seq):
+        _check_author(envelope, log, sender.dv)
+    jws.verify_ed25519(envelope, dk)
+    body = envelope.body
+    if body["k"] != "share":
+        raise FormatError("not a share")
+    if body["sph"] != sph or body["idR"] != me.id or body["dvR"] != me.dv or body["kem"] != kem:
+        raise DecryptFailed("the share is not for this device in this sphere")
+    epoch = log.epoch(body["n"])
+    bound = info(epoch, sph, sender, me, kem)
+    return epochs.check(_open(kem, list(secrets), bound, b64d(body["ct"])), epoch, sph)
+
+
+def _check_author(envelope: jws.Envelope, log: History, dv: str) -> None:
+    """A sender that has gone may only deliver an epoch it made itself (SHR-005)."""
+    try:
+        if envelope.body["k"] == "share" and log.epoch(envelope.body["n"]).by == dv:
+            return
+    except CheckFailed:
+        pass
+    raise NotMember("the sender is neither active nor the author of that epoch")
+
+
+def _open(kem: str, secrets: list[bytes], bound: bytes, ct: bytes) -> bytes:
+    for secret in secrets:
+        try:
+            return crypto.hpke_open(kem, secret, bound, ct)
+        except DecryptFailed:
+            continue
+    raise DecryptFailed("hpke")
