@@ -203,6 +203,18 @@ class UsageError(LocalError):
     code, exit_code = "L_USAGE", 2
 
 
+class WeakPassword(LocalError):
+    """``data["reason"]``: short, long, form or common."""
+
+    code, exit_code = "L_PASSWORD", 2
+
+
+class WeakPin(LocalError):
+    """``data["reason"]``: form or common."""
+
+    code, exit_code = "L_PIN", 2
+
+
 class NotFound(LocalError):
     code, exit_code = "L_NOT_FOUND", 3
 
@@ -228,7 +240,7 @@ class AlreadyRunning(LocalError):
 
 
 def all_subclasses(base: type[CloisterError] = CloisterError) -> dict[str, type[CloisterError]]:
-    """Every concrete error class by code."""
+    """Every concrete error class by code (ERR-001)."""
     found: dict[str, type[CloisterError]] = {}
     for sub in base.__subclasses__():
         if "code" in sub.__dict__:

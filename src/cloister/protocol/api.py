@@ -194,9 +194,12 @@ class Roots(Closed):
 
 
 class SlotIn(Closed):
+    """A slot written with new roots: ``mk.<old>`` and ``state``, which carries its ``ctr`` (one above the stored)."""
+
     name: SlotName
     mkv: Count
     bytes: B64
+    ctr: Count | UnsetType = UNSET
 
 
 class NewRoots(Closed):
