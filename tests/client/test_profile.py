@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cloister.account.vault import key_file
 from cloister.client import profile as profile_module
 from cloister.client.profile import Profile, read_key_file, write_private
 from cloister.errors import AlreadyRunning, DiskTrouble, UsageError
@@ -70,7 +71,7 @@ async def test_tasks_of_one_process_take_turns(tmp_path: Path) -> None:
 def test_key_file_has_to_be_private(tmp_path: Path) -> None:
     """CLT-004."""
     path = tmp_path / "bot.key"
-    write_private(path, b"ab" * 32 + b"\n")
+    write_private(path, key_file(b"\xab" * 32))
     assert read_key_file(path) == b"\xab" * 32
     path.chmod(0o640)
     with pytest.raises(UsageError):
@@ -84,7 +85,7 @@ def test_key_file_has_to_be_private(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         read_key_file(path)
     if os.geteuid() == 0:
-        write_private(path, b"ab" * 32)
+        write_private(path, key_file(b"\xab" * 32))
         os.chown(path, 12345, -1)
         with pytest.raises(UsageError):
             read_key_file(path)

@@ -22,7 +22,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from cloister.errors import AlreadyRunning, DiskTrouble, UsageError
+from cloister.account import vault as vaults
+from cloister.errors import AlreadyRunning, DiskTrouble, FormatError, UsageError
 
 PROFILE: Final = "profile.json"
 VAULT: Final = "vault.json"
@@ -144,9 +145,6 @@ def read_key_file(path: str | Path) -> bytes:
     finally:
         os.close(descriptor)
     try:
-        key = bytes.fromhex(text.decode("ascii").strip())
-    except ValueError:
-        key = b""
-    if len(key) != 32:
-        raise UsageError("the key file holds 64 hexadecimal digits")
-    return key
+        return vaults.read_key_file(text)
+    except FormatError:
+        raise UsageError("this is not a key file") from None

@@ -10,6 +10,7 @@ Spec: CLT-025, CLT-027.
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -26,12 +27,16 @@ PAGE: Final = 500
 
 
 class Relay:
-    """Typed calls over one transport. ``token`` is the session used where none is given."""
+    """Typed calls over one transport.
+
+    ``token`` is the session used where none is given; when the relay says it is over, ``renew`` gets another one and
+    the call is made once more.
+    """
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
         self.token: str | None = None
-        self.offset = 0.0
+        self.renew: Callable[[], Awaitable[str]] | None = None
 
     @property
     def origin(self) -> str:
@@ -52,7 +57,13 @@ class Relay:
     ) -> T:
         """One request. Raises the RelayError the relay names, Unreachable, FormatError."""
         data = None if body is None else (body if isinstance(body, bytes) else msgspec.json.encode(body))
-        answer = await self.transport.request(method, V1 + path, data, token=token or self.token, headers=headers)
+        used = token or self.token
+        answer = await self.transport.request(method, V1 + path, data, token=used, headers=headers)
+        if answer.status == 401 and token is None and self.renew is not None and not path.startswith("/auth/"):
+            if self.token == used:
+                self.token = None
+                self.token = await self.renew()
+            answer = await self.transport.request(method, V1 + path, data, token=self.token, headers=headers)
         if not 200 <= answer.status < 300:
             raise _refusal(answer)
         if kind is api.Done and not answer.body:
