@@ -10,11 +10,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Final
-from urllib.parse import urlsplit
 
 from cloister.errors import UsageError
 
 _LOGIN: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_URL: Final = re.compile(r"(https?)://(?:([a-z0-9.-]+)|\[([0-9a-f:.]+)\])(?::([0-9]{1,5}))?(?:/[!-~]*)?", re.IGNORECASE)
 _HOST: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 _PORTS: Final = {"http": 80, "https": 443}
 
@@ -36,18 +36,19 @@ def origin(url: str) -> str:
     ``http`` and ``https`` only; a path is dropped; user names, queries and letters outside ASCII are refused (a
     name in another script is written in its ``xn--`` form). Raises UsageError.
     """
-    try:
-        if not url.isascii() or any(c <= " " or c == "\\" for c in url):
-            raise ValueError
-        parts = urlsplit(url)
-        host, port = (parts.hostname or "").lower(), parts.port
-        if parts.scheme not in _PORTS or "@" in parts.netloc or parts.query or parts.fragment:
-            raise ValueError
-        if ":" in host:
-            host = f"[{ipaddress.IPv6Address(host)}]"
-        elif not _HOST.fullmatch(host):
-            raise ValueError
-    except ValueError:
-        raise UsageError("a relay address looks like https://host or https://host:port") from None
-    shown = "" if port is None or port == _PORTS[parts.scheme] else f":{port}"
-    return f"{parts.scheme}://{host}{shown}"
+    refused = UsageError("a relay address looks like https://host or https://host:port")
+    found = _URL.fullmatch(url)
+    if not found or "?" in url or "#" in url:
+        raise refused
+    scheme, host, port = found[1].lower(), (found[2] or "").lower(), int(found[4] or 0)
+    if found[3]:
+        try:
+            host = f"[{ipaddress.IPv6Address(found[3]).compressed}]"
+        except ValueError:
+            raise refused from None
+    elif not _HOST.fullmatch(host):
+        raise refused
+    if found[4] and not 0 < port < 65536:
+        raise refused
+    shown = "" if not port or port == _PORTS[scheme] else f":{port}"
+    return f"{scheme}://{host}{shown}"

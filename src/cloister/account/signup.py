@@ -66,7 +66,7 @@ def new_keys(rng: Callable[[int], bytes], kem: str = "xwing") -> NewKeys:
 
 
 def first_device(new: NewKeys, now: int) -> First:
-    """Certify the first device and begin the key log; before ``build``, since a join request carries the certificate."""
+    """Certify the first device and begin the key log. Before ``build``: a join request carries the certificate."""
     start = keylog.start(new.ik, now)
     change = devices.enrol(new.ik, keylog.apply(None, start), new.device, now)
     return First(start, change.entry, change.cert, change.log)
