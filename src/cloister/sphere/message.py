@@ -157,8 +157,16 @@ def seal(
     mid = rng(16)
     content = payloads.encode(payload)
     head: dict[str, Any] = {
-        **{"alg": "Ed25519", "typ": TYP, "kid": dv, "sph": sph, "ep": place.ep, "mid": b64e(mid), "seq": place.seq},
-        **{"ph": b64e(place.ph), "lh": b64e(place.lh), "ls": place.ls},
+        "alg": "Ed25519",
+        "typ": TYP,
+        "kid": dv,
+        "sph": sph,
+        "ep": place.ep,
+        "mid": b64e(mid),
+        "seq": place.seq,
+        "ph": b64e(place.ph),
+        "lh": b64e(place.lh),
+        "ls": place.ls,
     }
     if thr:
         head["thr"] = b64e(thr)

@@ -78,8 +78,11 @@ def seal(opened: Opened, slot: Slot, key: EpochKey, rng: Rng) -> dict[str, Any]:
     material = _material(key, slot, n16)
     ct = crypto.aead_seal(material[:32], nonce, padding.pad(opened.blind + opened.content), _aad(slot))
     return {
-        **{"n16": b64e(n16), "n": b64e(nonce), "cm": b64e(material[32:])},
-        **{"mh": b64e(opened.mh), "ct": b64e(ct)},
+        "n16": b64e(n16),
+        "n": b64e(nonce),
+        "cm": b64e(material[32:]),
+        "mh": b64e(opened.mh),
+        "ct": b64e(ct),
     }
 
 

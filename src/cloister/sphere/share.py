@@ -99,8 +99,15 @@ def _sign(
     jti: bytes,
 ) -> str:
     payload = {
-        **{"k": "share", "sph": sph, "n": epoch.n, "idR": to.owner, "dvR": to.dv, "kem": to.kem},
-        **{"ct": b64e(ct), "iat": iat, "jti": b64e(jti)},
+        "k": "share",
+        "sph": sph,
+        "n": epoch.n,
+        "idR": to.owner,
+        "dvR": to.dv,
+        "kem": to.kem,
+        "ct": b64e(ct),
+        "iat": iat,
+        "jti": b64e(jti),
     }
     return jws.sign(TYP, {"kid": sender.dv}, payload, signer)
 
