@@ -48,6 +48,15 @@ def random_bytes(length: int) -> bytes:
     return os.urandom(length)
 
 
+def forget_private_keys() -> None:
+    """Drop the device keys kept ready for use; called on lock and sign-out (CRY-012).
+
+    Identity scalars are never kept here at all. The bytes themselves are the runtime's to overwrite.
+    """
+    _ed25519_private.cache_clear()
+    _xwing_private.cache_clear()
+
+
 def sha256(data: bytes) -> bytes:
     """SHA-256, 32 bytes."""
     return hashlib.sha256(data).digest()
@@ -59,7 +68,7 @@ def hmac_sha256(key: bytes, data: bytes) -> bytes:
 
 
 def hkdf_sha256(ikm: bytes, salt: bytes, info: bytes, length: int) -> bytes:
-    """HKDF-SHA-256 (RFC 5869), extract and expand; an empty salt means 32 zero bytes."""
+    """HKDF-SHA-256 (RFC 5869), extract and expand; an empty salt means 32 zero bytes (CRY-004)."""
     # For one or two blocks the direct form costs a fifth of the library object and is checked against RFC 5869.
     if length > 64:
         return HKDF(hashes.SHA256(), length, salt or None, info).derive(ikm)
@@ -77,12 +86,12 @@ def require_equal(left: bytes, right: bytes, error: Exception) -> None:
 
 
 def aead_seal(key: bytes, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:
-    """AES-256-GCM: ciphertext followed by the 16-byte tag. ``key`` 32 bytes, ``nonce`` 12 bytes."""
+    """AES-256-GCM: ciphertext followed by the 16-byte tag. ``key`` 32 bytes, ``nonce`` 12 bytes (CRY-003)."""
     return AESGCM(key).encrypt(nonce, plaintext, aad)
 
 
 def aead_open(key: bytes, nonce: bytes, ciphertext: bytes, aad: bytes) -> bytes:
-    """Inverse of aead_seal. Raises DecryptFailed."""
+    """Inverse of aead_seal. Raises DecryptFailed for every kind of failure (CRY-003)."""
     try:
         return AESGCM(key).decrypt(nonce, ciphertext, aad)
     except (InvalidTag, ValueError):
@@ -90,12 +99,12 @@ def aead_open(key: bytes, nonce: bytes, ciphertext: bytes, aad: bytes) -> bytes:
 
 
 def argon2id(secret: bytes, salt: bytes, *, memory_kib: int, passes: int, lanes: int, length: int = 32) -> bytes:
-    """Argon2id (RFC 9106). ``memory_kib`` in KiB."""
+    """Argon2id (RFC 9106). ``memory_kib`` in KiB (CRY-004)."""
     return Argon2id(salt=salt, length=length, iterations=passes, lanes=lanes, memory_cost=memory_kib).derive(secret)
 
 
 def pbkdf2_sha256(secret: bytes, salt: bytes, *, iterations: int, length: int = 32) -> bytes:
-    """PBKDF2-HMAC-SHA-256 (RFC 8018)."""
+    """PBKDF2-HMAC-SHA-256 (RFC 8018; CRY-004)."""
     return PBKDF2HMAC(hashes.SHA256(), length, salt, iterations).derive(secret)
 
 
@@ -149,7 +158,6 @@ def p384_generate() -> bytes:
     return ec.generate_private_key(ec.SECP384R1()).private_numbers().private_value.to_bytes(P384_BYTES, "big")
 
 
-@lru_cache(maxsize=8)
 def _p384_private(scalar: bytes) -> ec.EllipticCurvePrivateKey:
     value = int.from_bytes(scalar, "big")
     if len(scalar) != P384_BYTES or not 0 < value < P384_ORDER:

@@ -81,8 +81,14 @@ _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 
 
 def json_emit(value: dict[str, Any]) -> bytes:
-    """Compact UTF-8 JSON; what it writes, json_parse reads (ENC-004)."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    """Compact UTF-8 JSON (ENC-004). Raises FormatError for what JSON or UTF-8 cannot carry.
+
+    What it writes, json_parse reads, provided the members are of the kinds of ENC-009.
+    """
+    try:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError):
+        raise FormatError("value is not JSON") from None
 
 
 def json_parse(data: bytes) -> dict[str, Any]:
@@ -110,6 +116,7 @@ def json_parse(data: bytes) -> dict[str, Any]:
 
 
 def _check_depth(text: str) -> None:
+    # ENC-008
     depth = 0
     for char in _STRING.sub("", text):
         if char in "{[":
@@ -121,6 +128,7 @@ def _check_depth(text: str) -> None:
 
 
 def _check_surrogates(value: Any) -> None:
+    # ENC-006
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -128,6 +136,7 @@ def _check_surrogates(value: Any) -> None:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # ENC-005: compared after unescaping, as a reader would see them
     value = dict(pairs)
     if len(value) != len(pairs) or not _FORBIDDEN_KEYS.isdisjoint(value):
         raise FormatError("JSON duplicate or forbidden key")
@@ -135,6 +144,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(digits: str) -> int:
+    # ENC-007: what every language holds exactly
     value = int(digits)
     if value > MAX_INT:
         raise FormatError("JSON integer from 2^53")

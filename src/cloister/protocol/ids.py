@@ -1,6 +1,6 @@
 """Names that cannot be forged: identities, devices and spheres are named by hashes of what they are.
 
-Spec: ID-001 to ID-006 (RFC 7638).
+Spec: ID-001 to ID-005 (RFC 7638).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def sphere_id(genesis_digest: bytes) -> str:
 
 
 def raw(identifier: str) -> bytes:
-    """The 32 bytes behind an id-, dv- or sp- name. Raises FormatError."""
+    """The 32 bytes behind an id-, dv- or sp- name (ID-005). Raises FormatError."""
     if identifier[:3] not in ("id-", "dv-", "sp-"):
         raise FormatError("identifier prefix")
     value = b64d(identifier[3:])
