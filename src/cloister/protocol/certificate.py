@@ -52,7 +52,10 @@ def check_receiving_key(kem: str, de: bytes) -> None:
 
 
 def issue(ik_scalar: bytes, owner: str, dk: bytes, kem: str, de: bytes, iat: int, exp: int) -> str:
-    """Certify a device of ``owner`` (handle) with the identity key ``ik_scalar`` (48 bytes). Raises FormatError for unusable keys."""
+    """Certify a device of ``owner`` (handle) with the identity key ``ik_scalar``, 48 bytes (CERT-001).
+
+    Raises FormatError for keys nobody could use.
+    """
     crypto.ed25519_check_public(dk)
     check_receiving_key(kem, de)
     payload = {"id": owner, "dv": device_id(dk), "dk": b64e(dk), "kem": kem, "de": b64e(de), "iat": iat, "exp": exp}
@@ -81,6 +84,11 @@ def verify(compact: str, ik: Jwk) -> Certificate:
     return Certificate(
         compact, body["id"], body["dv"], dk, body["kem"], de, body["iat"], body["exp"], issuer, envelope.digest
     )
+
+
+def claimed_owner(compact: str) -> str:
+    """The handle a certificate claims, before anything is verified: to look up the key to verify with."""
+    return str(jws.decode(compact, TYP).body["id"])
 
 
 def renewal(value: Any) -> tuple[str, bytes]:

@@ -18,7 +18,7 @@ from cloister.errors import Expired, FormatError, KeyUnknown, LogInvalid
 from cloister.protocol import certificate, jws, keylog
 from cloister.protocol.certificate import Certificate
 from cloister.protocol.encoding import b64d, b64e, lp
-from cloister.protocol.ids import Jwk, identity_id
+from cloister.protocol.ids import Jwk
 from cloister.protocol.roles import LIMITS
 from cloister.protocol.state import Invite
 
@@ -74,8 +74,8 @@ def make(
     """Make a request signed by the device ``kid``, whose certificate must be among ``certs``.
 
     ``nonce`` 16 bytes. ``link_signer`` signs with the invitation's seed-derived key; it goes with ``jti``.
-    ``renew`` is the signing device's present (kem, DE) when newer than its certificate; ``rotations`` are the
-    account's rotate entries from the first identity key to ``ik``. Raises FormatError.
+    ``renew`` is the signing device's present (kem, DE) when newer than its certificate; ``rotations`` are
+    entry 0 and the rotate entries of the account's key log when the key was ever rotated. Raises FormatError.
     """
     payload: dict[str, Any] = {"sph": sph, "name": name, "ik": ik, "certs": certs, "nonce": b64e(nonce)}
     if jti is not None:
@@ -122,7 +122,7 @@ def verify(compact: str, sph: str, invite: Invite | None, iat: int) -> JoinReque
         raise FormatError("the request lives longer than allowed")
     if iat > body["exp"] or any(iat > cert.exp for cert in certs):
         raise Expired("join request or certificate")
-    iks = _identity_keys(mine.id, ik, body.get("rot", []))
+    iks = keylog.prove(mine.id, ik, body.get("rot", []))
     jti = b64d(body["jti"]) if "jti" in body else None
     if invite is not None:
         if jti != invite.jti or "ivs" not in body:
@@ -138,18 +138,6 @@ def verify(compact: str, sph: str, invite: Invite | None, iat: int) -> JoinReque
         *(compact, envelope.digest, sph, mine.id, body["name"], ik, iks, kid, certs, kems),
         *(jti, invite is not None, body["iat"], body["exp"]),
     )
-
-
-def _identity_keys(handle: str, ik: Jwk, rotations: list[str]) -> tuple[Jwk, ...]:
-    """The chain of identity keys from the one ``handle`` names to ``ik`` (JOIN-006)."""
-    if not rotations:
-        if identity_id(ik) != handle:
-            raise LogInvalid("the handle is not proved by the identity key")
-        return (ik,)
-    keys = keylog.rotation_chain(handle, rotations)
-    if keys[-1] != ik:
-        raise LogInvalid("the rotations do not end at the identity key")
-    return keys
 
 
 def check_ivs(compact: str, sph: str, invite: Invite, now: int) -> JoinRequest:

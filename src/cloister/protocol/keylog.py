@@ -158,20 +158,22 @@ def verify_against(chain: Sequence[str], seq: int, digest: bytes) -> KeyLog:
     return log
 
 
-def rotation_chain(handle: str, rotations: Sequence[str]) -> tuple[Jwk, ...]:
-    """Identity keys from the first (named by ``handle``) to the present, proved by rotate entries alone (KLOG-007).
+def prove(handle: str, ik: Jwk, rotations: Sequence[str]) -> tuple[Jwk, ...]:
+    """Identity keys from the one ``handle`` names to ``ik`` (KLOG-007).
 
-    Each entry is signed by the key before it, so the other entries of the log are not needed; the first key is
-    found in no entry, so entry 0 leads the list. Raises as ``apply``.
+    Without rotations ``ik`` must be that first key. Otherwise ``rotations`` are entry 0 and every rotate entry of the
+    key log; each is signed by the key before it, so the entries between are not needed. Raises as ``apply``.
     """
-    keys: list[Jwk] = []
-    for compact in rotations:
+    if not rotations:
+        if identity_id(ik) != handle:
+            raise LogInvalid("the handle is not proved by the identity key")
+        return (ik,)
+    first = _first(jws.decode(rotations[0], TYP))
+    if first.id != handle:
+        raise LogInvalid("the proof begins with another identity")
+    keys = [first.ik]
+    for compact in rotations[1:]:
         envelope = jws.decode(compact, TYP)
-        if not keys:
-            keys.append(_first(envelope).ik)
-            if identity_id(keys[0]) != handle:
-                raise LogInvalid("the proof begins with another identity")
-            continue
         if envelope.header["kid"] != identity_id(keys[-1]):
             raise KeyUnknown("the rotation is not signed by the key before it")
         jws.verify_es384(envelope, keys[-1])
@@ -181,4 +183,6 @@ def rotation_chain(handle: str, rotations: Sequence[str]) -> tuple[Jwk, ...]:
         jws.KLOG["rotate"](body["body"])
         _countersigned(handle, keys[-1], body["body"])
         keys.append(body["body"]["ik"])
+    if keys[-1] != ik:
+        raise LogInvalid("the rotations do not end at the identity key")
     return tuple(keys)

@@ -24,7 +24,7 @@ _POLICY_SHAPE: Final = shape(TABLE["policy"])
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The signed settings of a sphere. ``retention`` days (0: for ever), ``T`` seconds until an epoch is old."""
+    """The signed settings of a sphere. ``retention`` days, ``T`` seconds until an epoch is old; 0 is no limit."""
 
     join: str = "approve"
     history: str = "all"
@@ -303,7 +303,8 @@ def dump_epoch(e: Epoch) -> list[Any]:
 
 
 def load_epoch(row: list[Any]) -> Epoch:
-    return Epoch(row[0], row[1], *(b64d(text) for text in row[2:6]), *row[6:])
+    digest, prev, kc, rh = (b64d(text) for text in row[2:6])
+    return Epoch(row[0], row[1], digest, prev, kc, rh, *row[6:])
 
 
 def dump_tail(t: Tail) -> list[Any]:
