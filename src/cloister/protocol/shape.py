@@ -52,9 +52,16 @@ def _pattern(pattern: re.Pattern[str]) -> Check:
     return check
 
 
+def _utf8_length(value: str) -> int:
+    try:
+        return len(value.encode())
+    except UnicodeEncodeError:  # only a maker can get here: the parser lets no lone surrogate through
+        raise FormatError("text is not Unicode") from None
+
+
 def _text(limit: int) -> Check:
     def check(value: Any) -> None:
-        if type(value) is not str or len(value) > limit or len(value.encode()) > limit:
+        if type(value) is not str or len(value) > limit or not value.isascii() and _utf8_length(value) > limit:
             raise FormatError(f"text of at most {limit} bytes expected")
 
     return check
