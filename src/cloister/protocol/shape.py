@@ -61,7 +61,7 @@ def _utf8_length(value: str) -> int:
 
 def _text(limit: int) -> Check:
     def check(value: Any) -> None:
-        if type(value) is not str or len(value) > limit or not value.isascii() and _utf8_length(value) > limit:
+        if type(value) is not str or len(value) > limit or (not value.isascii() and _utf8_length(value) > limit):
             raise FormatError(f"text of at most {limit} bytes expected")
 
     return check
@@ -118,7 +118,7 @@ def _jwk(value: Any) -> None:
 
 
 def _tail(value: Any) -> None:
-    """[dv, seq, H]: where a device's chain stands; seq 0 goes with an empty hash and only with it (LOG-019)."""
+    """[dv, seq, H]: where a device's chain stands; seq 0 goes with an empty hash and only with it (LOG-017)."""
     if type(value) is not list or len(value) != 3:
         raise FormatError("tail expected")
     for member, check in zip(value, _TAIL, strict=True):
