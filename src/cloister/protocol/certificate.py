@@ -71,12 +71,12 @@ def verify(compact: str, ik: Jwk) -> Certificate:
     envelope = jws.decode(compact, TYP)
     issuer = identity_id(ik)
     if envelope.header["kid"] != issuer:
-        raise KeyUnknown("the certificate names another issuer")
+        raise KeyUnknown("the certificate names another issuer")  # CERT-002
     jws.verify_es384(envelope, ik)
     body = envelope.body
     dk, de = b64d(body["dk"]), b64d(body["de"])
     if body["dv"] != device_id(dk):
-        raise FormatError("dv is not the name of dk")
+        raise FormatError("dv is not the name of dk")  # CERT-003
     if body["exp"] <= body["iat"]:
         raise FormatError("the certificate ends before it begins")
     crypto.ed25519_check_public(dk)

@@ -4,7 +4,7 @@ Works on the cached state and the chain's last message; costs no more than a few
 Whatever has changed since the position the message names, and could change how readers judge it, makes it stale: its
 author seals it again.
 
-Spec: CHN-001 to CHN-009.
+Spec: CHN-001 to CHN-008.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _fresh(state: SphereState, header: dict[str, Any], device: Device, member: M
     if sealed != (state.mode == "e2ee") and not (state.mode == "e2ee" and state.policy.plaintext):
         raise BadFormat("CHN-004: enc does not fit the mode")
     if header["ep"] != state.ep:
-        _stale("ep is not the running epoch")
+        _stale("ep is not the running epoch (CHN-006)")
 
 
 def _stale(why: str) -> NoReturn:
@@ -98,7 +98,7 @@ def _linked(header: dict[str, Any], head: ChainHead | None) -> None:
 
 
 def tail_of(dv: str, head: ChainHead | None) -> list[Any]:
-    """The wire form [dv, seq, H] of a chain head, for ``tails`` and ``heads`` (LOG-019)."""
+    """The wire form [dv, seq, H] of a chain head, for ``tails`` and ``heads`` (LOG-017)."""
     return [dv, head.seq, b64e(head.digest)] if head else [dv, 0, ""]
 
 

@@ -22,7 +22,7 @@ TYP = "sph-log+1"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A decoded entry. ``seq`` 0: ``sph`` is computed from the entry itself, ``prev`` is b"", ``ep`` is 0."""
+    """A decoded entry (LOG-001). ``seq`` 0: ``sph`` is computed from the entry itself, ``prev`` is b"", ``ep`` is 0."""
 
     envelope: jws.Envelope
     kid: str

@@ -3,7 +3,7 @@
 Append-only and small: it keeps changes, not states. Messages name a log position and are judged by it, also long
 after their author has gone.
 
-Spec: LOG-030 to LOG-034.
+Spec: LOG-020 to LOG-023.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class History:
             self._tails.setdefault(tail.dv, []).append(tail)
 
     def digest(self, seq: int) -> bytes:
-        """H(SI) of entry ``seq``. Raises Gap when it lies before ``base`` or after the head."""
+        """H(SI) of entry ``seq`` (LOG-020). Raises Gap when it lies before ``base`` or after the head."""
         at = (seq - self.base) * 32
         if not 0 <= at < len(self._digests):
             raise Gap("log position not held")
@@ -109,12 +109,12 @@ class History:
         return list(self._epochs)
 
     def hard_between(self, after: int, upto: int) -> bool:
-        """Whether an entry s with after < s <= upto marks hard."""
+        """Whether an entry s with after < s <= upto marks hard (LOG-022)."""
         at = bisect_right(self._hard, after)
         return at < len(self._hard) and self._hard[at] <= upto
 
     def active(self, dv: str, seq: int) -> bool:
-        """Whether ``dv`` was an active device after entry ``seq``. False for a stranger."""
+        """Whether ``dv`` was an active device after entry ``seq`` (LOG-021). False for a stranger."""
         known = self._devices.get(dv)
         return known is not None and any(start <= seq and (end < 0 or seq < end) for start, end in known.spans)
 
@@ -150,7 +150,7 @@ class History:
         return _at(self._policies, seq, self._policies[0][1])
 
     def tail(self, dv: str) -> Tail | None:
-        """The ending tail of a device that is not active now, else None."""
+        """The ending tail of a device that is not active now, else None (LOG-023)."""
         for tail in reversed(self._tails.get(dv, [])):
             if tail.end:
                 return tail if self.active_since(dv) is None else None

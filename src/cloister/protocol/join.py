@@ -28,7 +28,7 @@ MAX_LIFE: Final = LIMITS["join_days"] * 86400
 
 @dataclass(frozen=True, slots=True)
 class JoinRequest:
-    """A verified request. ``id`` is the joiner's handle, ``iks`` the identity keys from the first to ``ik``.
+    """A verified request (JOIN-001, JOIN-003, JOIN-004). ``id`` is the joiner's handle, ``iks`` the identity keys from the first to ``ik``.
 
     ``kems`` maps each dv to the (kem, DE) to use: the certificate's, or the renewed one of the signing device ``kid``.
     ``jti`` is the link's invitation or None; ``by_link`` says whether ``ivs`` was verified.
@@ -112,7 +112,7 @@ def verify(compact: str, sph: str, invite: Invite | None, iat: int) -> JoinReque
     certs = tuple(certificate.verify(one, ik) for one in body["certs"])
     mine = next((cert for cert in certs if cert.dv == kid), None)
     if mine is None:
-        raise KeyUnknown("no certificate for the signing device")
+        raise KeyUnknown("no certificate for the signing device")  # JOIN-002
     jws.verify_ed25519(envelope, mine.dk)
     if body["sph"] != sph:
         raise LogInvalid("the request is for another sphere")
@@ -133,7 +133,7 @@ def verify(compact: str, sph: str, invite: Invite | None, iat: int) -> JoinReque
         raise FormatError("ivs without jti")
     kems = {cert.dv: (cert.kem, cert.de) for cert in certs}
     if "renew" in body:
-        kems[kid] = certificate.renewal(body["renew"])
+        kems[kid] = certificate.renewal(body["renew"])  # JOIN-007
     return JoinRequest(
         *(compact, envelope.digest, sph, mine.id, body["name"], ik, iks, kid, certs, kems),
         *(jti, invite is not None, body["iat"], body["exp"]),

@@ -3,7 +3,7 @@
 An append-only chain of ``sph-klog+1`` entries signed by the identity key. It serves own devices, device sessions and
 first contact; inside a sphere only the sphere's own log counts.
 
-Spec: KLOG-001 to KLOG-009.
+Spec: KLOG-001 to KLOG-008.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAX_DEVICES: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class KeyLog:
-    """The state after entry ``seq``. ``devices``: active certificates by dv; ``revoked``: dvs that never return.
+    """The state after entry ``seq`` (KLOG-001). ``devices``: active certificates by dv; ``revoked``: dvs that never return.
 
     ``id`` is the handle (id- of the first key), ``ik`` the present key, ``digest`` H(SI) of the last entry.
     """
@@ -84,7 +84,7 @@ def apply(log: KeyLog | None, compact: str) -> KeyLog:
     if log is None:
         return _first(envelope)
     if envelope.header["kid"] != identity_id(log.ik):
-        raise KeyUnknown("the entry is not signed by the present identity key")
+        raise KeyUnknown("the entry is not signed by the present identity key")  # KLOG-003
     jws.verify_es384(envelope, log.ik)
     body = envelope.body
     inner = body["body"]

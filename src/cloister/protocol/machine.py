@@ -3,7 +3,7 @@
 Pure: no clock, no randomness, no input changed. The same code judges at the relay and at every member. Permissions,
 body forms and effects come from ``roles.json``; ``rules`` holds the preconditions a table cannot say.
 
-Spec: LOG-006 to LOG-017.
+Spec: LOG-003 to LOG-014, CERT-004.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def genesis(entry: Entry) -> SphereState:
         refuse("LOG-003", "entry 0 is a create entry")
     body, row = entry.body, row_of("create", entry.body)
     if body["v"] != 1:
-        raise VersionTooOld("the sphere was made by a newer version")
+        raise VersionTooOld("the sphere was made by a newer version")  # LOG-010
     ik: Jwk = body["ik"]
     cert = certificate.verify(body["cert"], ik)
     if cert.dv != entry.kid:
@@ -83,14 +83,14 @@ def genesis(entry: Entry) -> SphereState:
 
 
 def apply(state: SphereState, entry: Entry, attachments: Mapping[bytes, str] = NO_ATTACHMENTS) -> SphereState:
-    """The state after one more entry; ``attachments`` maps H(SI) to join requests.
+    """The state after one more entry; ``attachments`` maps H(SI) to join requests (LOG-011).
 
     Checks in this order, the first failure wins (LOG-006): position (LogInvalid), signer known (KeyUnknown) and
     active (NotMember), signature (SignatureInvalid), payload form (FormatError), operation known (VersionTooOld),
     time, due epoch, role, the operation's own rules (LogInvalid).
     """
     if state.closed:
-        refuse("LOG-016", "the sphere is closed")
+        refuse("LOG-014", "the sphere is closed")
     if entry.sph != state.sph or entry.seq != state.seq + 1 or entry.prev != state.digest:
         refuse("LOG-004", "the entry does not follow the head")
     known = state.devices.get(entry.kid)
@@ -100,7 +100,7 @@ def apply(state: SphereState, entry: Entry, attachments: Mapping[bytes, str] = N
         raise NotMember("the signing device is not active")
     else:
         me, device = state.members[known.owner], known
-    jws.verify_ed25519(entry.envelope, device.dk)
+    jws.verify_ed25519(entry.envelope, device.dk)  # LOG-007
     body = entry.body
     row = row_of(entry.op, body)
     if row.op == "create" or row.newcomer != (known is None):
@@ -129,7 +129,7 @@ def _owes(row: Row, mode: str, policy: Policy) -> bool:
 
 
 def _close(state: SphereState, entry: Entry, row: Row, after: dict[str, Any]) -> SphereState:
-    """What every operation has in common: position, marks, debt, the epoch named in the header."""
+    """What every operation has in common: position, marks (LOG-012), debt (LOG-013), the epoch named in the header."""
     changed: dict[str, Any] = after.pop("change", {})
     mode = after.get("mode", state.mode)
     owes = _owes(row, mode, after.get("policy", state.policy))

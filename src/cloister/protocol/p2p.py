@@ -3,7 +3,7 @@
 Knows the outside of ``sph-p2p+1``: kind, sphere, sender, recipient, time. What a letter carries is opened elsewhere,
 by members only.
 
-Spec: LOG-040 to LOG-042.
+Spec: LOG-025 to LOG-027.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Letter:
 
 
 def decode(compact: str) -> Letter:
-    """Decode a letter; a kind this version does not know is no error here (LOG-040). Raises FormatError."""
+    """Decode a letter; a kind this version does not know is no error here (LOG-025). Raises FormatError."""
     envelope = jws.decode(compact, TYP)
     body = envelope.body
     return Letter(
@@ -43,13 +43,13 @@ def decode(compact: str) -> Letter:
 
 
 def verify(letter: Letter, sender: Device) -> None:
-    """Check the sender's signature (LOG-041). Raises KeyUnknown for another device, SignatureInvalid."""
+    """Check the sender's signature (LOG-026). Raises KeyUnknown for another device, SignatureInvalid."""
     if letter.kid != sender.dv:
         raise KeyUnknown("the letter names another sender")
     jws.verify_ed25519(letter.envelope, sender.dk)
 
 
 def check_pair(state: SphereState, sender: str, recipient: str) -> None:
-    """Sender and recipient must both be active in the sphere at its head (LOG-042). Raises NotMember."""
+    """Sender and recipient must both be active in the sphere at its head (LOG-027). Raises NotMember."""
     if state.closed or state.author(sender) is None or state.author(recipient) is None:
         raise NotMember("a letter needs two active devices of one sphere")

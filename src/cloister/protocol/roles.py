@@ -3,7 +3,7 @@
 Knows who may do what, what a body holds and what must follow; decides nothing. The same file is read by the table in
 the spec and by every other implementation.
 
-Spec: ROLE-001 to ROLE-004.
+Spec: ROLE-001, ROLE-002, ROLE-004, ROLE-019.
 """
 
 from __future__ import annotations

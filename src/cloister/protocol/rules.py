@@ -3,7 +3,7 @@
 One function per row. Each receives the step (state before, entry, author) and returns the members of the state that
 change; a refusal is LogInvalid and names the rule. Nothing here verifies the entry itself: ``machine`` did.
 
-Spec: ROLE-003 to ROLE-019, LOG-018, LOG-019.
+Spec: ROLE-003 to ROLE-019, LOG-015 to LOG-019.
 """
 
 from __future__ import annotations
@@ -120,10 +120,10 @@ WORDS: Final[dict[str, Callable[[Step], bool]]] = {
 
 
 def _tails(s: Step, rows: list[list[Any]], devices: Iterable[str], *, end: bool) -> tuple[Tail, ...]:
-    """The tails of exactly ``devices``, each once (LOG-019)."""
+    """The tails of exactly ``devices``, each once (LOG-017)."""
     tails = tuple(Tail(dv, seq, b64d(digest), s.entry.seq, end) for dv, seq, digest in rows)
     if len({tail.dv for tail in tails}) != len(tails) or {tail.dv for tail in tails} != set(devices):
-        refuse("LOG-019", "tails must name each affected device once and no other")
+        refuse("LOG-017", "tails must name each affected device once and no other")
     return tails
 
 
@@ -295,7 +295,7 @@ def _role(s: Step) -> Changes:
         refuse("ROLE-013", "one owner stays")
     lowered = RANK[role] < RANK[target.role]
     if lowered != ("tails" in s.body):
-        refuse("LOG-019", "tails go with a lowered role and with no other")
+        refuse("LOG-017", "tails go with a lowered role and with no other")
     changes: Changes = {
         "members": {**s.state.members, target.id: replace(target, role=role, since=s.entry.seq)},
         "change": {"roles": ((target.id, role),), "target": target.id},
@@ -371,12 +371,12 @@ def _mark(s: Step) -> Changes:
 def _epoch(s: Step) -> Changes:
     state, b = s.state, s.body
     if state.mode != "e2ee":
-        refuse("LOG-018", "only an encrypted sphere has epochs")
+        refuse("LOG-015", "only an encrypted sphere has epochs")
     if b["n"] != state.ep + 1 or b["kem_min"] != state.policy.kem_min or ("m" in b) != bool(state.org):
-        refuse("LOG-018", "n, kem_min or m do not fit")
+        refuse("LOG-015", "n, kem_min or m do not fit")
     rh = b64d(b["rh"])
     if rh != recipients_hash(state.active_devices()):
-        refuse("LOG-018", "rh is not the hash of the active devices")
+        refuse("LOG-015", "rh is not the hash of the active devices")
     epoch = Epoch(
         *(b["n"], s.entry.seq, s.entry.digest, s.entry.prev, b64d(b["kc"]), rh, b["kem_min"]),
         *(s.entry.iat, s.entry.kid, b.get("m")),
@@ -428,9 +428,9 @@ def _meta(s: Step) -> Changes:
 def _checkpoint(s: Step) -> Changes:
     heads = s.body.get("heads", [])
     if any(dv not in s.state.devices for dv, _, _ in heads) or len({row[0] for row in heads}) != len(heads):
-        refuse("LOG-023", "heads repeat a device or name a stranger")
+        refuse("LOG-019", "heads repeat a device or name a stranger")
     if s.body["seq"] != s.state.seq or b64d(s.body["sh"]) != state_hash(s.state):
-        refuse("LOG-023", "the state hash does not match")
+        refuse("LOG-019", "the state hash does not match")
     return {}
 
 

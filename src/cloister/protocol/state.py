@@ -3,7 +3,7 @@
 Plain frozen data and its hash. Knows no secret and makes no decision; ``machine`` does. Mappings are never changed in
 place: a new state shares what did not change.
 
-Spec: LOG-020 to LOG-024.
+Spec: LOG-016, LOG-018, ROLE-004.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member, present or former. ``role`` is a role of roles.json, "none" (gone) or "banned".
+    """A member, present or former. ``role``: a role of roles.json, "none" (gone) or "banned" (ROLE-004).
 
     ``id`` is the handle (id- of the first identity key), ``ik`` the present key, ``devices`` every dv ever seen here,
     ``since`` the entry that gave the present role.
@@ -115,7 +115,7 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """Where a device's chain ended (``end``) or stood when its owner's role fell, by the entry at ``at`` (LOG-019).
+    """Where a device's chain ended (``end``) or stood when its owner's role fell, by the entry at ``at`` (LOG-017).
 
     ``seq`` 0 and ``digest`` b"" : the device had not spoken.
     """
@@ -219,7 +219,7 @@ class SphereState:
 
 
 def recipients_hash(devices: list[Device]) -> bytes:
-    """rh of an epoch entry: H(LP("sph/1 rcpt", dv_1, H(DE_1), ...)) over ascending devices (LOG-018)."""
+    """rh of an epoch entry: H(LP("sph/1 rcpt", dv_1, H(DE_1), ...)) over ascending devices (LOG-016)."""
     parts: list[bytes | str | int] = ["sph/1 rcpt"]
     for device in devices:
         parts += (device.dv, device.de_hash)
@@ -227,7 +227,7 @@ def recipients_hash(devices: list[Device]) -> bytes:
 
 
 def state_hash(state: SphereState) -> bytes:
-    """sh of a checkpoint (LOG-022): binds everything the machine reads, so that a snapshot can be checked."""
+    """sh of a checkpoint (LOG-018): binds everything the machine reads, so that a snapshot can be checked."""
     members: list[bytes] = []
     for member in sorted(state.members.values(), key=lambda m: m.id):
         parts: list[bytes | str | int] = [member.id, member.role, thumbprint(member.ik), member.name, member.since]

@@ -85,8 +85,15 @@ class Log:
     def __init__(self, owner: Person, *, mode: str = "e2ee", epoch: bool = True, **over: Any) -> None:
         policy = over.pop("policy", {})
         body = {
-            **{"v": 1, "nonce": b64e(rng(owner.name + "/nonce", 32)), "name": owner.name, "ik": owner.ik},
-            **{"cert": owner.dev.cert, "kind": "sphere", "mode": mode, "delivery": "pairwise", "custody": "synced"},
+            "v": 1,
+            "nonce": b64e(rng(owner.name + "/nonce", 32)),
+            "name": owner.name,
+            "ik": owner.ik,
+            "cert": owner.dev.cert,
+            "kind": "sphere",
+            "mode": mode,
+            "delivery": "pairwise",
+            "custody": "synced",
             "policy": Policy(**policy).as_body(),
             **over,
         }
@@ -142,8 +149,13 @@ class Log:
         """A join request, by link when ``label`` names an invitation; attached and returned."""
         link = {"jti": rng(label, 16), "link_signer": jws.device_signer(rng(label + "/iv", 32))} if label else {}
         args: dict[str, Any] = {
-            **{"sph": self.state.sph, "name": joiner.name, "ik": joiner.ik, "certs": [d.cert for d in joiner.devs]},
-            **{"nonce": rng(joiner.name + "/join", 16), "iat": NOW, "exp": NOW + 86400},
+            "sph": self.state.sph,
+            "name": joiner.name,
+            "ik": joiner.ik,
+            "certs": [d.cert for d in joiner.devs],
+            "nonce": rng(joiner.name + "/join", 16),
+            "iat": NOW,
+            "exp": NOW + 86400,
             **link,
             **over,
         }
@@ -190,11 +202,13 @@ class Log:
         digest = jws.decode(dev.cert, "sph-dev+1").digest
         message = machine.identity_message(self.state.sph, who.handle, who.ik, new, digest)
         body = {
-            **{"id": who.handle, "old": who.ik, "new": new, "cert": dev.cert, "tails": self.tails_of(who)},
-            **{
-                "osig": b64e(crypto.es384_sign(who.scalar, message)),
-                "nsig": b64e(crypto.es384_sign(new_scalar, message)),
-            },
+            "id": who.handle,
+            "old": who.ik,
+            "new": new,
+            "cert": dev.cert,
+            "tails": self.tails_of(who),
+            "osig": b64e(crypto.es384_sign(who.scalar, message)),
+            "nsig": b64e(crypto.es384_sign(new_scalar, message)),
         }
         return {**body, **over}
 
@@ -204,8 +218,11 @@ class Log:
         """A commit on the head; ``dvs`` get a share that looks like one."""
         state = over.pop("state", self.state)
         args: dict[str, Any] = {
-            **{"idem": rng("idem", 16), "sph": state.sph if state else "", "base": (state.seq, state.digest)},
-            **{"entries": tuple(entries), "wraps": tuple(Wrap(dv, "e30.e30.") for dv in dvs or [])},
+            "idem": rng("idem", 16),
+            "sph": state.sph if state else "",
+            "base": (state.seq, state.digest),
+            "entries": tuple(entries),
+            "wraps": tuple(Wrap(dv, "e30.e30.") for dv in dvs or []),
             **over,
         }
         return Commit(**args)
@@ -215,14 +232,16 @@ def message(dev: Dev, state: SphereState, seq: int = 1, ph: bytes = b"", **over:
     """A message envelope with the right outside and a payload that opens for nobody."""
     sealed = state.mode == "e2ee"
     header = {
-        **{"kid": dev.dv, "sph": state.sph, "ep": state.ep, "mid": b64e(rng(f"mid{seq}", 16)), "seq": seq},
-        **{
-            "ph": b64e(ph),
-            "lh": b64e(state.digest),
-            "ls": state.seq,
-            "iat": NOW,
-            "enc": "A256GCM" if sealed else "none",
-        },
+        "kid": dev.dv,
+        "sph": state.sph,
+        "ep": state.ep,
+        "mid": b64e(rng(f"mid{seq}", 16)),
+        "seq": seq,
+        "ph": b64e(ph),
+        "lh": b64e(state.digest),
+        "ls": state.seq,
+        "iat": NOW,
+        "enc": "A256GCM" if sealed else "none",
         **({"n": b64e(bytes(12)), "cm": b64e(bytes(32))} if sealed else {}),
         **over,
     }
