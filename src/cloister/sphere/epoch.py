@@ -35,7 +35,7 @@ class EpochEntry(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EpochKey:
-    """The secret of epoch ``n`` of sphere ``sph`` with its commitment. ``prev`` is H of the entry before the epoch's."""
+    """The secret of epoch ``n`` of ``sph``, its commitment ``kc``, and ``prev``: H of the entry before the epoch's."""
 
     sph: str
     n: int
@@ -52,6 +52,13 @@ def derive(r: bytes, prev: bytes, sph: str, n: int) -> EpochKey:
     if len(r) != SECRET_LENGTH or len(prev) != 32 or not 1 <= n < 2**32:
         raise FormatError("epoch input")
     secret = kdf(r, prev, "epoch", lp(sph, n), SECRET_LENGTH)
+    return EpochKey(sph, n, secret, commitment(secret, prev, sph, n), prev)
+
+
+def derive_org(org: EpochKey, prev: bytes, sph: str, n: int) -> EpochKey:
+    """E_n of a sphere of an organisation: KDF(E_org, "", "org-sphere", LP(sph, n, m), 32), m the organisation's epoch
+    number (EPO-004). Everybody in the organisation can derive it; kc stays mandatory."""
+    secret = kdf(org.secret, b"", "org-sphere", lp(sph, n, org.n), SECRET_LENGTH)
     return EpochKey(sph, n, secret, commitment(secret, prev, sph, n), prev)
 
 

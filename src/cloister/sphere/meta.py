@@ -104,9 +104,18 @@ def open(body: Mapping[str, Any], slot: Slot, key: EpochKey | None) -> Opened:  
     blind, content = plain[:BLIND_LENGTH], plain[BLIND_LENGTH:]
     mh = b64d(body["mh"])
     crypto.require_equal(commitment(blind, content), mh, DecryptFailed("text commitment"))
+    return Opened(_text(content), content, blind, mh)
+
+
+def reopen(content: bytes, blind: bytes) -> Opened:
+    """An opened text from its kept bytes. Raises FormatError."""
+    return Opened(_text(content), content, blind, commitment(blind, content))
+
+
+def _text(content: bytes) -> Text:
     value = json_parse(content)
     _SHAPE(value)
-    return Opened(Text(value["title"], value["topic"], value["icon"]), content, blind, mh)
+    return Text(value["title"], value["topic"], value["icon"])
 
 
 def _content(text: Text) -> bytes:

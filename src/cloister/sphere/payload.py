@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
 
-from cloister.errors import FormatError, NotMember, VersionTooOld
+from cloister.errors import FormatError, NotMember, Replay, VersionTooOld
 from cloister.protocol.encoding import b64d, b64e, json_emit, json_parse
 from cloister.protocol.shape import shape
 
@@ -91,3 +91,12 @@ def check_change(change: Payload, author: str, role: str | None, target_author: 
         return
     if change.kind == "edit" or role not in MODERATORS:
         raise NotMember("only its author, or for a deletion an owner or admin, may change a message")
+
+
+def check_version(one: Payload, other: Payload) -> None:
+    """Two authentic versions at one place of a chain must be one composition re-sealed: equal cid (RUN-006).
+
+    Raises Replay otherwise: two programs write with one device's key, or its key is in other hands.
+    """
+    if one.cid != other.cid:
+        raise Replay("two different messages at one place of a device's chain")

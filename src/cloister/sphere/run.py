@@ -1,9 +1,9 @@
-"""Which messages of a device are authentic: chains, runs, versions, gaps, and the log's say in it.
+"""Which messages are authentic: runs under one signature, versions, and the log's say in it.
 
 A device's messages in a sphere form a chain: each names the hash of the one before. One good signature at the top of
 a linked run therefore vouches for all of it. The rule is the same for one live message and for a hundred thousand old
-ones; only the number of signatures differs. Works on envelopes and the verified log; opens nothing, holds no key.
-``chains`` and ``known`` come from the caller's store and go back to it.
+ones; only the number of signatures differs. Works on envelopes and the verified log; opens nothing but in
+``open_page``, stores nothing: ``chains`` and ``known`` come from the caller and go back to it.
 
 Spec: RUN-001 to RUN-016.
 """
@@ -11,81 +11,36 @@ Spec: RUN-001 to RUN-016.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
-from cloister.errors import CheckFailed, FormatError, Gap, KeyUnknown, NotMember, SignatureInvalid
+from cloister.errors import CheckFailed, FormatError, Gap, SignatureInvalid, VersionTooOld
 from cloister.protocol.encoding import b64d, b64e
 from cloister.protocol.history import History
 from cloister.protocol.roles import RANK
-from cloister.protocol.state import Policy, Tail
+from cloister.protocol.state import Tail
+from cloister.sphere import chains as chain_states
 from cloister.sphere import message as messages
+from cloister.sphere.chains import ChainState, Run, run_of
 from cloister.sphere.epoch import EpochKey
-from cloister.sphere.message import Message
+from cloister.sphere.message import Head, Message
 from cloister.sphere.payload import Payload
 
-MAX_GAPS: Final = 1000
 Status = Literal["authentic", "duplicate", "version", "waiting", "refused"]
 
 
-class Run(NamedTuple):
-    """A linked stretch of a chain that is held: ``first`` .. ``last`` without holes.
-
-    ``ph`` is what the first message names, ``link`` H of the last, ``under`` what the last names (base64url text).
-    ``first_ls``/``ls`` are the log positions of the first and the last, ``tries`` and ``iat`` those of the last.
-    """
-
-    first: int
-    ph: str
-    first_ls: int
-    last: int
-    link: str
-    under: str
-    ls: int
-    tries: int
-    iat: int
-
-
-@dataclass(frozen=True, slots=True)
-class ChainState:
-    """What is held of the chain of ``dv`` in ``sph``: runs in ascending order, everything up to ``floor`` given up."""
-
-    sph: str
-    dv: str
-    runs: tuple[Run, ...] = ()
-    floor: int = 0
-
-    @property
-    def last(self) -> int:
-        """The highest authenticated seq, 0 before the first."""
-        return self.runs[-1].last if self.runs else 0
-
-    @property
-    def digest(self) -> bytes:
-        """H(SI) of the highest, b"" before the first: the next own message's ph."""
-        return b64d(self.runs[-1].link) if self.runs else b""
-
-    def dump(self) -> list[Any]:
-        """Plain JSON values for a store."""
-        return [self.sph, self.dv, self.floor, [list(run) for run in self.runs]]
-
-    @classmethod
-    def load(cls, row: Sequence[Any]) -> ChainState:
-        """Inverse of ``dump``."""
-        return cls(row[0], row[1], tuple(Run(*run) for run in row[3]), row[2])
-
-
 class Verdict(NamedTuple):
-    """What became of frame ``index``.
+    """What became of frame ``at`` of the page.
 
     ``authentic``: shown once opened; ``replaces`` is H of the version it takes the place of (b"" normally).
     ``duplicate``: held already, silent. ``version``: authentic, but another version of the same seq stands; open it
     and compare (``payload.check_version``). ``waiting``: keep the frame and feed it again: C_SIG until a successor
-    vouches for it, C_GAP until the log or the cut chain reaches it, C_KEY_UNKNOWN until the log knows its device,
-    C_LOG_FORK while its author claims another log. ``refused``: never.
+    vouches for it, C_GAP until the log or a cut chain reaches it, C_KEY_UNKNOWN until the log knows its device.
+    C_LOG_FORK among them is a claim: its author names another log; kept as it is until a proof settles the claim.
+    ``refused``: never.
     """
 
-    index: int
+    at: int
     status: Status
     code: str = ""
     detail: str = ""
@@ -97,8 +52,8 @@ class Verdict(NamedTuple):
 class Page:
     """Verdicts in the order of the frames, the chains after them, and what else became known.
 
-    ``named``: (dv, seq, H) of messages that an authenticated successor names and that are not held: when the caller
-    keeps such a frame (it was ``waiting`` or ``version``), it feeds it again. ``ahead``: the highest log position any
+    ``named``: (dv, seq, H) of messages that an authenticated successor names and that are not held; a caller that
+    kept frames of that device as ``waiting`` or ``version`` feeds them again. ``ahead``: the highest log position a
     well-signed frame names beyond the log's end, else 0: nothing may be sent before the log is there (RUN-014).
     """
 
@@ -109,21 +64,13 @@ class Page:
 
 
 class Opened(NamedTuple):
-    """An opened message: verdict, payload or the code of why there is none, author's handle and role at its ls."""
+    """An opened message: verdict, payload or the code of why there is none, author's handle, role that counts."""
 
     verdict: Verdict
     payload: Payload | None
     code: str
     author: str
     role: str
-
-
-class GapRange(NamedTuple):
-    """Missing ``first`` .. ``last``; ``silent`` when a retention policy in force explains it (RUN-013)."""
-
-    first: int
-    last: int
-    silent: bool
 
 
 def verify_page(
@@ -133,71 +80,74 @@ def verify_page(
     sph: str,
     known: Mapping[tuple[str, int], bytes] | None = None,
 ) -> Page:
-    """Judge compact messages of one sphere, of any senders, in any order, one or many (RUN-001 to RUN-012).
+    """Judge compact messages of one sphere, of any senders, in any order, one or many (RUN-001 to RUN-014).
 
     ``history`` is the verified log, ``chains`` the states by dv (absent: nothing held), ``known`` maps (dv, seq) to
-    H(SI) of held messages and tells repetitions from forgeries below the top of a run; the caller's store answers it.
-    Raises nothing for a bad frame: that is a verdict.
+    H(SI) of held messages and tells repetitions from other versions below the top of a run; the caller's store
+    answers it. Raises nothing for a bad frame: that is a verdict.
     """
-    verdicts: list[Verdict | None] = [None] * len(frames)
+    verdicts: list[Verdict] = [_NONE] * len(frames)
     groups: dict[str, list[tuple[int, Message]]] = {}
-    for index, frame in enumerate(frames):
+    for at, frame in enumerate(frames):
         try:
             message = messages.decode(frame)
         except FormatError as error:
-            verdicts[index] = Verdict(index, "refused", error.code, error.detail)
+            verdicts[at] = Verdict(at, "refused", error.code, error.detail)
             continue
         if message.head.sph != sph:
-            verdicts[index] = Verdict(index, "refused", "C_REPLAY", "belongs to another sphere", message)
+            verdicts[at] = Verdict(at, "refused", "C_REPLAY", "belongs to another sphere", message)
             continue
         group = groups.get(message.head.kid)
         if group is None:
-            groups[message.head.kid] = [(index, message)]
+            groups[message.head.kid] = [(at, message)]
         else:
-            group.append((index, message))
-    after = dict(chains)
-    named: list[tuple[str, int, bytes]] = []
+            group.append((at, message))
+    page = Page(verdicts, dict(chains), [], 0)
     ahead = 0
     for dv, group in groups.items():
-        judge = _Judge(history, chains.get(dv) or ChainState(sph, dv), known or {})
-        after[dv] = judge.judge(group, verdicts)
-        named += judge.named
+        try:
+            judge = _Judge(history, chains.get(dv) or ChainState(sph, dv), known or {}, verdicts)
+        except CheckFailed as error:
+            for at, message in group:
+                status: Status = "waiting" if message.head.ls > history.seq else "refused"
+                verdicts[at] = Verdict(at, status, error.code, "the log does not know this device", message)
+            continue
+        page.chains[dv] = judge.judge(group)
+        page.named.extend(judge.named())
         ahead = max(ahead, judge.ahead)
-    return Page([v for v in verdicts if v is not None], after, named, ahead)
+    return Page(verdicts, page.chains, page.named, ahead)
 
 
 def open_page(verdicts: Iterable[Verdict], keys: Mapping[int, EpochKey], history: History) -> list[Opened]:
-    """Open every ``authentic`` and ``version`` verdict (RUN-015); others are left out.
+    """Open every ``authentic`` and ``version`` verdict, in order (RUN-015); others are left out.
 
-    A message that does not open keeps its place with the code: C_KEY_UNKNOWN heals when the key comes.
+    A message that does not open keeps its place with its code: C_KEY_UNKNOWN heals when the key comes.
     """
-    opened = []
+    opened: list[Opened] = []
+    owners: dict[str, tuple[str, bool]] = {}
     for verdict in verdicts:
         message = verdict.message
-        if message is None or verdict.status not in ("authentic", "version"):
+        if message is None or (verdict.status != "authentic" and verdict.status != "version"):
             continue
         head = message.head
-        author = history.owner_of(head.kid)
-        role = role_for(history, head.kid, head.seq, head.ls)
+        known = owners.get(head.kid)
+        if known is None:
+            lowered = any(not tail.end for tail in history.tails(head.kid))
+            known = owners[head.kid] = (history.owner_of(head.kid), lowered)
+        author = known[0]
+        role = role_for(history, head.kid, head.seq, head.ls) if known[1] else history.role_at(author, head.ls)
         try:
             payload = messages.open(message, keys.get(head.ep), mode=history.mode_at(head.ls))
-        except Exception as error:
-            code = getattr(error, "code", None)
-            if code is None:
-                raise
-            opened.append(Opened(verdict, None, code, author, role))
+        except (CheckFailed, VersionTooOld) as error:
+            opened.append(Opened(verdict, None, error.code, author, role))
         else:
             opened.append(Opened(verdict, payload, "", author, role))
     return opened
 
 
-def recheck(message: Message, history: History) -> Verdict:
-    raise NotImplementedError
-
-
 def role_for(history: History, dv: str, seq: int, ls: int) -> str:
-    """The role that counts for what a message changes (RUN-010): that at its ls, or the lower one when its device
-    spoke it after the tail that a lowering entry set."""
+    """The role that counts for what a message changes (RUN-010): the one at its ls, or the lower one when its device
+    spoke it after the tail that a lowering entry recorded."""
     owner = history.owner_of(dv)
     role = history.role_at(owner, ls)
     for tail in history.tails(dv):
@@ -208,22 +158,253 @@ def role_for(history: History, dv: str, seq: int, ls: int) -> str:
     return role
 
 
-def gaps(chain: ChainState, policy: Policy, now: int) -> list[GapRange]:
-    """What is missing between and before the held runs (RUN-012, RUN-013). ``policy`` is the one in force now."""
-    raise NotImplementedError
+_NONE = Verdict(-1, "refused")
+_FINE: tuple[Status, str, str] = ("authentic", "", "")
 
 
 class _Judge:
-    """One chain, one page. Lives for a single call of verify_page."""
+    """One chain and one page; lives for a single call of verify_page."""
 
-    named: list[tuple[str, int, bytes]]
-    ahead: int
+    def __init__(
+        self,
+        history: History,
+        chain: ChainState,
+        known: Mapping[tuple[str, int], bytes],
+        verdicts: list[Verdict],
+    ) -> None:
+        self.history, self.chain, self.known, self.verdicts = history, chain, known, verdicts
+        self.dv = chain.dv
+        self.dk = history.key_of(chain.dv)
+        self.owner = history.owner_of(chain.dv)
+        self.cuts: list[Tail] = sorted((t for t in history.tails(chain.dv) if t.end), key=lambda t: t.seq)
+        self.runs = list(chain.runs)
+        self.rules: dict[tuple[int, str, int, str], tuple[Status, str, str]] = {}
+        self.ahead = 0
 
-    def __init__(self, history: History, chain: ChainState, known: Mapping[tuple[str, int], bytes]) -> None:
-        raise NotImplementedError
+    def judge(self, group: list[tuple[int, Message]]) -> ChainState:
+        """Fill in the verdicts of the group; returns the chain after it."""
+        if not (self._is_one_run(group) and self._take_run(group)):
+            self._take_any(group)
+        if tuple(self.runs) == self.chain.runs:
+            return self.chain
+        floor = chain_states.trim(self.runs, self.chain.floor)
+        return ChainState(self.chain.sph, self.dv, tuple(self.runs), floor)
 
-    def judge(self, group: list[tuple[int, Message]], verdicts: list[Verdict | None]) -> ChainState:
-        raise NotImplementedError
+    def named(self) -> list[tuple[str, int, bytes]]:
+        """What runs name and the run below does not hold."""
+        return [
+            (self.dv, run.first - 1, b64d(run.ph)) for run in self.runs if run.ph and run.first - 1 > self.chain.floor
+        ]
+
+    # --- the usual page: one linked run behind what is held ------------------------------------------------------
+
+    def _is_one_run(self, group: list[tuple[int, Message]]) -> bool:
+        link, low, high = "", self.history.base, self.history.seq
+        if self.cuts or group[0][1].head.seq <= max(self.chain.last, self.chain.floor):
+            return False
+        seq = group[0][1].head.seq - 1
+        for _, message in group:
+            head = message.head
+            seq += 1
+            if head.seq != seq or (link and head.ph != link) or not low <= head.ls <= high or self._barred(head):
+                return False
+            link = message.link
+        return True
+
+    def _take_run(self, group: list[tuple[int, Message]]) -> bool:
+        top = group[-1][1]
+        try:
+            messages.verify(top, self.dk)
+        except SignatureInvalid:
+            return False
+        first = group[0][1].head
+        under = group[-2][1].head.ls if len(group) > 1 else 0
+        ls = self.runs[-1].ls if self.runs else 0
+        for at, message in group:
+            head = message.head
+            self._verdict(at, message, ls)
+            ls = head.ls
+        head = top.head
+        chain_states.insert(
+            self.runs,
+            Run(first.seq, first.ph, first.ls, head.seq, top.link, head.ph, under, head.ls, head.tries, head.iat),
+        )
+        return True
+
+    # --- any page: gaps, versions, bad signatures, cut chains ----------------------------------------------------
+
+    def _take_any(self, group: list[tuple[int, Message]]) -> None:
+        fresh: dict[int, list[tuple[int, Message]]] = {}
+        for at, message in group:
+            if not self._sort_out(at, message):
+                fresh.setdefault(message.head.seq, []).append((at, message))
+        for seq, (at, message, replaces) in sorted(self._authenticate(fresh).items()):
+            index = chain_states.below(self.runs, seq)
+            under = self.runs[index] if index >= 0 else None
+            if under is not None and under.last == seq:
+                inside = under.first < under.last
+                ls = under.under_ls if inside else self.runs[index - 1].ls if index else 0
+            else:
+                ls = under.ls if under is not None else 0
+            above = self.runs[index + 1].first_ls if index + 1 < len(self.runs) else None
+            self._verdict(at, message, ls, above, replaces)
+            chain_states.insert(self.runs, run_of(message.head, message.link))
+
+    def _sort_out(self, at: int, message: Message) -> bool:
+        """Verdicts that need no look at the neighbours; True when there is one."""
+        head = message.head
+        if self.known.get((self.dv, head.seq)) == message.digest:
+            self.verdicts[at] = Verdict(at, "duplicate", "", "", message)
+            return True
+        if self._barred(head):
+            self.verdicts[at] = Verdict(at, "refused", "C_NOT_MEMBER", "not an active member there", message)
+            return True
+        if not self.history.base <= head.ls <= self.history.seq:
+            if self._signed(message):
+                self.ahead = max(self.ahead, head.ls)
+                self.verdicts[at] = Verdict(at, "waiting", "C_GAP", "names a log entry not held yet", message)
+            else:
+                self.verdicts[at] = Verdict(at, "waiting", "C_SIG", "", message)
+            return True
+        index = chain_states.below(self.runs, head.seq)
+        run = self.runs[index] if index >= 0 else None
+        if head.seq <= self.chain.floor or (run is not None and head.seq < run.last):
+            self.verdicts[at] = Verdict(at, "refused", "C_REPLAY", "another message stands there", message)
+            return True
+        if run is not None and head.seq == run.last and run.link == message.link:
+            self.verdicts[at] = Verdict(at, "duplicate", "", "", message)
+            return True
+        return False
+
+    def _authenticate(self, fresh: dict[int, list[tuple[int, Message]]]) -> dict[int, tuple[int, Message, bytes]]:
+        """From the highest seq down: which version of each seq stands (RUN-003 to RUN-006)."""
+        named: dict[int, str] = {}
+        ends: dict[int, Run] = {}
+        for run in self.runs:
+            ends[run.last] = run
+            if self._reaches_cut(run):
+                named[run.first - 1] = run.ph
+        taken: dict[int, tuple[int, Message, bytes]] = {}
+        for seq in sorted(fresh, reverse=True):
+            chosen = self._choose(fresh[seq], named.get(seq), self._cut_over(seq), ends.get(seq))
+            if chosen is None:
+                continue
+            taken[seq] = chosen
+            head = chosen[1].head
+            named[seq - 1] = head.ph
+            run_below = ends.get(seq - 1)
+            if run_below is not None and run_below.link == head.ph:
+                named[run_below.first - 1] = run_below.ph
+        return taken
+
+    def _choose(
+        self, rivals: list[tuple[int, Message]], name: str | None, cut: Tail | None, held: Run | None
+    ) -> tuple[int, Message, bytes] | None:
+        """Of the versions at one seq, the one that stands; the others get their verdicts here."""
+        standing: tuple[int, Message] | None = None
+        tail_here = cut is not None and cut.seq == rivals[0][1].head.seq
+        if cut is not None and tail_here:
+            name = b64e(cut.digest)
+        for at, message in rivals:
+            if standing is not None and message.link == standing[1].link:
+                self.verdicts[at] = Verdict(at, "duplicate", "", "", message)
+                continue
+            if cut is not None and name is None:
+                self.verdicts[at] = Verdict(at, "waiting", "C_GAP", "not joined to where its chain was cut", message)
+                continue
+            if cut is not None and message.link != name:
+                self.verdicts[at] = Verdict(at, "refused", "C_NOT_MEMBER", "not on the chain that was cut", message)
+                continue
+            if (tail_here or message.link != name) and not self._signed(message):
+                self.verdicts[at] = Verdict(at, "waiting", "C_SIG", "", message)
+                continue
+            stands = self._stands(message, name, standing[1] if standing else None, held)
+            if stands and standing is not None:
+                self._set_aside(*standing)
+            if stands:
+                standing = (at, message)
+            else:
+                self._set_aside(at, message)
+        if standing is None:
+            return None
+        return (*standing, b64d(held.link) if held is not None else b"")
+
+    def _stands(self, message: Message, name: str | None, rival: Message | None, held: Run | None) -> bool:
+        """The version a successor names, else the highest try, else the one seen first (RUN-006)."""
+        head = message.head
+        is_named = message.link == name
+        if held is not None and head.ph != held.under and not (is_named and held.first == held.last):
+            return False
+        if is_named:
+            return True
+        if rival is not None and (rival.link == name or rival.head.tries >= head.tries):
+            return False
+        return held is None or (held.link != name and head.tries > held.tries)
+
+    def _set_aside(self, at: int, message: Message) -> None:
+        self.verdicts[at] = Verdict(at, "version", "C_REPLAY", "another version of it stands", message)
+
+    # --- the log's say -------------------------------------------------------------------------------------------
+
+    def _barred(self, head: Head) -> bool:
+        """Spoken where its device had no right to speak at all: not active, or after the tail it was cut at."""
+        if any(head.seq > cut.seq and head.ls < cut.at for cut in self.cuts):
+            return True
+        if not self.history.base <= head.ls <= self.history.seq:
+            return False
+        return self._rule(head)[1] == "C_NOT_MEMBER"
+
+    def _cut_over(self, seq: int) -> Tail | None:
+        """The tail a message at ``seq`` must be joined to, if any (RUN-009)."""
+        return next((cut for cut in self.cuts if cut.seq >= seq), None)
+
+    def _reaches_cut(self, run: Run) -> bool:
+        cut = self._cut_over(run.first - 1)
+        return cut is None or run.last > cut.seq or (run.last == cut.seq and run.link == b64e(cut.digest))
+
+    def _signed(self, message: Message) -> bool:
+        try:
+            messages.verify(message, self.dk)
+        except CheckFailed:
+            return False
+        return True
+
+    def _verdict(self, at: int, message: Message, ls: int, above: int | None = None, replaces: bytes = b"") -> None:
+        """The verdict of an authenticated message (RUN-007, RUN-008)."""
+        head = message.head
+        status, code, detail = self._rule(head)
+        if status == "authentic" and (head.ls < ls or (above is not None and head.ls > above)):
+            status, code, detail = "refused", "C_LOG_INVALID", "goes back in the log"
+        self.verdicts[at] = Verdict(at, status, code, detail, message, replaces)
+
+    def _rule(self, head: Head) -> tuple[Status, str, str]:
+        key = (head.ls, head.lh, head.ep, head.enc)
+        found = self.rules.get(key)
+        if found is None:
+            found = self.rules[key] = _log_rule(self.history, self.dv, self.owner, head)
+        return found
 
 
-_ = (CheckFailed, Gap, KeyUnknown, NotMember, SignatureInvalid, b64e, field, replace, Tail)
+def _log_rule(history: History, dv: str, owner: str, head: Head) -> tuple[Status, str, str]:
+    """What the verified log says about a message at its ls (RUN-007)."""
+    ls = head.ls
+    try:
+        digest = history.digest(ls)
+    except Gap:
+        return "waiting", "C_GAP", "names a log entry not held"
+    policy = history.policy_at(ls)
+    if not history.active(dv, ls) or (policy.guests == "read" and history.role_at(owner, ls) == "guest"):
+        return "refused", "C_NOT_MEMBER", "not an active member there"
+    if b64e(digest) != head.lh:
+        return "waiting", "C_LOG_FORK", "claims another log"
+    epoch = history.epoch_at(ls)
+    if history.mode_at(ls) == "e2ee":
+        if head.enc != messages.SEALED and not policy.plaintext:
+            return "refused", "C_DOWNGRADE", "clear text in an encrypted sphere"
+        if epoch is None or history.hard_between(epoch.seq, ls):
+            return "refused", "C_LOG_INVALID", "spoken while a new key was due"
+    elif head.enc != messages.CLEAR:
+        return "refused", "C_DOWNGRADE", "encrypted in an open sphere"
+    if head.ep != (epoch.n if epoch else 0):
+        return "refused", "C_LOG_INVALID", "another epoch was running"
+    return _FINE

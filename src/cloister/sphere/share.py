@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from cloister import crypto
@@ -16,6 +17,7 @@ from cloister.errors import CheckFailed, DecryptFailed, FormatError, NotMember
 from cloister.protocol import jws
 from cloister.protocol.encoding import b64d, b64e, lp
 from cloister.protocol.history import History
+from cloister.protocol.roles import RANK
 from cloister.protocol.state import Device, Epoch
 from cloister.sphere import epoch as epochs
 from cloister.sphere.epoch import EpochKey, Rng
@@ -137,6 +139,30 @@ def open(compact: str, log: History, me: Party, kem: str, secrets: Iterable[byte
     epoch = log.epoch(body["n"])
     bound = info(epoch, sph, sender, me, kem)
     return epochs.check(_open(kem, list(secrets), bound, b64d(body["ct"])), epoch, sph)
+
+
+def granted(log: History, member: str, dv: str) -> list[int]:
+    """The epochs whose secrets this member's device may be sent without asking a person (SHR-006).
+
+    Ascending. By the history policy at the log's head: ``all`` every epoch; ``since-join`` those begun while the
+    member was in; ``days:N`` besides them those whose successor began at most N days before the member's first;
+    ``none`` those begun while this very device was active. Nothing for a device that is not active at the head.
+    """
+    if not log.active(dv, log.seq) or log.owner_of(dv) != member:
+        return []
+    policy, all_epochs = log.policy_at(log.seq).history, log.epochs()
+    if policy == "all":
+        return [epoch.n for epoch in all_epochs]
+    if policy == "none":
+        return [epoch.n for epoch in all_epochs if log.active(dv, epoch.seq)]
+    mine = [epoch for epoch in all_epochs if log.role_at(member, epoch.seq) in RANK]
+    allowed = {epoch.n for epoch in mine}
+    if policy.startswith("days:") and mine:
+        oldest = mine[0].iat - int(policy[5:]) * 86400
+        for epoch, successor in pairwise(all_epochs):
+            if epoch.n < mine[0].n and successor.iat >= oldest:
+                allowed.add(epoch.n)
+    return sorted(allowed)
 
 
 def _check_author(envelope: jws.Envelope, log: History, dv: str) -> None:
