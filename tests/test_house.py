@@ -67,3 +67,20 @@ def test_every_module_says_what_it_is() -> None:
 def test_python_files_stay_readable() -> None:
     long = {str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in _tracked("src/*.py")}
     assert not {name: lines for name, lines in long.items() if lines > 600}
+
+
+def test_every_link_in_the_documents_leads_somewhere() -> None:
+    broken = []
+    for page in _tracked("*.md"):
+        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text("utf-8")):
+            if not (page.parent / target).exists():
+                broken.append(f"{page.relative_to(ROOT)}: {target}")
+    assert not broken
+
+
+def test_every_decision_is_listed() -> None:
+    listed = (ROOT / "docs/adr/README.md").read_text("utf-8")
+    records = sorted(path.name for path in (ROOT / "docs/adr").glob("0*.md"))
+    assert records
+    assert [name for name in records if name not in listed] == []
+    assert [int(name[:4]) for name in records] == list(range(1, len(records) + 1))
