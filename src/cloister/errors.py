@@ -239,6 +239,12 @@ class AlreadyRunning(LocalError):
     code, exit_code = "L_ONE_WRITER", 9
 
 
+class DeviceRetired(LocalError):
+    """A copy of this device has spoken: its keys are in two places, so it signs nothing more (CLT-014)."""
+
+    code, exit_code = "L_RETIRED", 8
+
+
 def all_subclasses(base: type[CloisterError] = CloisterError) -> dict[str, type[CloisterError]]:
     """Every concrete error class by code (ERR-001)."""
     found: dict[str, type[CloisterError]] = {}

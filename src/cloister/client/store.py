@@ -59,6 +59,7 @@ class Store:
         """Open or create. ``key``: 32 bytes. Raises VaultError for a wrong key or a damaged file, DiskTrouble."""
         self._publish = publish
         self._events: list[Event] | None = None
+        self._later: list[Callable[[], None]] = []
         fresh = not path.exists()
         try:
             if fresh:
@@ -129,8 +130,21 @@ class Store:
             raise
         finally:
             self._events = None
+            later, self._later = self._later, []
+            for action in later:
+                action()
         if events and self._publish is not None:
             self._publish(events)
+
+    def later(self, action: Callable[[], None]) -> None:
+        """Run ``action`` when the running step has ended, however it ended; at once outside a step.
+
+        For what must be kept even though the step it was found in is rolled back: a stop and its evidence.
+        """
+        if self._events is None:
+            action()
+        else:
+            self._later.append(action)
 
     def _data_version(self) -> int:
         version: int = self._db.execute("PRAGMA data_version").fetchone()[0]

@@ -1,0 +1,108 @@
+"""What a verified entry means to this device: notes, pins, marks and the events that tell of it.
+
+Runs inside the step that stores the entry. Reads the state before and after; verifies nothing again.
+
+Spec: CLT-009, CLT-022.
+"""
+
+from __future__ import annotations
+
+from cloister.client import people, stops
+from cloister.client.context import Context
+from cloister.client.events import (
+    DeviceChanged,
+    Event,
+    IdentityChanged,
+    MemberAdded,
+    MemberRemoved,
+    NewKey,
+    Removed,
+    RoleChanged,
+    SphereChanged,
+)
+from cloister.client.replica import Replica
+from cloister.protocol.encoding import b64e
+from cloister.protocol.entry import Entry
+from cloister.protocol.state import SphereState
+
+
+def entry(ctx: Context, rep: Replica, before: SphereState | None, one: Entry, events: list[Event]) -> None:
+    """Take note of ``one``; ``rep`` already holds the state after it."""
+    state = rep.known[0]
+    change = state.change
+    who = ctx_name(ctx, state, state.devices[change.by].owner)
+    if change.op in ("create", "add", "identity"):
+        _meet(ctx, rep, state, change.target or state.devices[change.by].owner, bool(change.jti), events)
+    if change.hard and change.op not in ("create", "mode"):
+        rep.note["why"] = {"op": change.op, "who": ctx_name(ctx, state, change.target) if change.target else who}
+    if change.op == "add":
+        name = ctx_name(ctx, state, change.target)
+        events.append(MemberAdded(rep.sph, change.target, name, who, bool(change.jti)))
+        if change.target == ctx.id and rep.note["status"] in ("asked", "removed", "left"):
+            rep.note["status"] = "active"
+        ctx.store.run("DELETE FROM request WHERE h = ? AND mine = 0", b64e(change.join))
+    elif change.op in ("remove", "leave"):
+        _gone(ctx, rep, state, who, events)
+    elif change.op == "role":
+        name, role = ctx_name(ctx, state, change.target), state.members[change.target].role
+        events.append(RoleChanged(rep.sph, change.target, name, role, who))
+    elif change.op.startswith("device "):
+        _device(ctx, rep, state, events)
+    elif change.op == "epoch" and state.epoch is not None:
+        why = rep.note.pop("why", {})
+        rep.note.setdefault("began", {})[str(state.ep)] = min(state.epoch.iat, ctx.now())
+        rep.note["count"] = 0
+        events.append(NewKey(rep.sph, state.ep, who, _why(why), state.ep in rep.keys))
+    elif change.op in ("mode", "delivery", "custody", "policy", "meta", "invite", "revoke-invite"):
+        if change.op == "mode" and before is not None:
+            rep.note["mode_seen"] = rep.note.get("mode_seen", before.mode)
+        events.append(SphereChanged(rep.sph, change.op, who))
+
+
+def ctx_name(ctx: Context, state: SphereState, id: str) -> str:  # noqa: A002 - the spec's word
+    """The name to show for a member."""
+    return people.name_of(ctx.store, state, id)
+
+
+def _why(why: dict[str, str]) -> str:
+    said = {"remove": "{} was removed", "leave": "{} left", "device revoke": "a device of {} was removed",
+            "identity": "{} has a new identity", "mark": "{} asked for it"}  # fmt: skip
+    return said[why["op"]].format(why["who"]) if why.get("op") in said else ""
+
+
+def _meet(ctx: Context, rep: Replica, state: SphereState, member: str, by_link: bool, events: list[Event]) -> None:
+    if member == ctx.id:
+        return
+    changed = people.meet(ctx.store, state.members[member], by_link=by_link)
+    if changed is None:
+        return
+    name, confirmed = ctx_name(ctx, state, member), bool(people.pin(ctx.store, member).get("was"))
+    events.append(IdentityChanged(rep.sph, member, name, confirmed))
+    if confirmed:
+        evidence = {"id": member, "what": changed}
+        stops.raise_now(ctx, rep, "C_KEY_CHANGED", f"{name}: {changed}", evidence, events)
+
+
+def _gone(ctx: Context, rep: Replica, state: SphereState, who: str, events: list[Event]) -> None:
+    target, left = state.change.target, state.change.op == "leave"
+    name, banned = ctx_name(ctx, state, target), state.members[target].role == "banned"
+    if target == ctx.id:
+        rep.note["status"] = "closed" if state.closed else ("left" if left else "removed")
+        events.append(Removed(rep.sph, who))
+        ctx.store.put("state_dirty", True)
+    else:
+        events.append(MemberRemoved(rep.sph, target, name, who, left, banned))
+
+
+def _device(ctx: Context, rep: Replica, state: SphereState, events: list[Event]) -> None:
+    change, what = state.change, state.change.op.partition(" ")[2]
+    dv = (change.on or change.off or (change.by,))[0]
+    name = ctx_name(ctx, state, change.target)
+    events.append(DeviceChanged(rep.sph, change.target, name, dv, what))
+    if what == "revoke":
+        # Revoked anywhere is revoked everywhere (CLT-007): the owner's other devices carry it on at the next sync.
+        gone = ctx.store.get("revoked", [])
+        if dv not in gone:
+            ctx.store.put("revoked", [*gone, dv])
+    if what == "add" and change.target == ctx.id and dv != ctx.dv:
+        rep.note["welcome"] = sorted({*rep.note.get("welcome", []), dv})

@@ -1,0 +1,254 @@
+"""Making a device: a new account, or a further device of an existing one.
+
+Everything a device needs is on disk before the relay hears of it, and every step can be repeated after a crash
+(CLT-003, CLT-005): a sign-up left open is settled by the password, an enrolment left open by the key log.
+
+Knows the roots for the length of a call. Decides nothing about spheres: the list of spheres to enter is left in the
+store for the next sync.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from cloister.account import devices, keys, signup, state_slot
+from cloister.account import vault as vaults
+from cloister.account.keys import DeviceKeys
+from cloister.account.login import login_name
+from cloister.account.password import V1, check_new
+from cloister.account.vault import Vault
+from cloister.client import signing
+from cloister.client.profile import VAULT, Profile, write_private
+from cloister.client.relay import Relay
+from cloister.client.store import Store
+from cloister.errors import AuthFailed, Busy, Internal, RateLimited, RelayError
+from cloister.protocol import join, jws, keylog
+from cloister.protocol.encoding import b64d, b64e, json_emit
+from cloister.protocol.ids import jwk_public
+from cloister.sphere import invitation
+
+JOIN_LIFE: Final = 30 * 86400
+_TRY_AGAIN: Final = (Busy, Internal, RateLimited)
+Rng = Callable[[int], bytes]
+
+
+def read_vault(profile: Profile) -> Vault | None:
+    """The vault header, or None in a new profile. Raises DiskTrouble, FormatError."""
+    try:
+        return vaults.decode((profile.folder / VAULT).read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def write_vault(profile: Profile, vault: Vault) -> None:
+    """Replace the vault header durably (CLT-002)."""
+    write_private(profile.folder / VAULT, vaults.encode(vault))
+
+
+def fresh_store(profile: Profile, vault: Vault, vk: bytes) -> Store:
+    """An empty store for a new device; leftovers of an attempt that never got a vault are removed."""
+    for suffix in ("", "-wal", "-shm"):
+        profile.remove(profile.store_path.name + suffix)
+    return Store(profile.store_path, vaults.store_key(vk, vault))
+
+
+def keep_device(store: Store, device: DeviceKeys, mk: bytes, mkv: int) -> None:
+    """Write the device's secrets; inside a step."""
+    store.put_secret("device", keys.pack_device(device))
+    store.put_secret("mk", mk)
+    store.put("mkv", mkv)
+
+
+def join_request(
+    device: DeviceKeys,
+    *,
+    name: str,
+    ik: dict[str, str],
+    certs: list[str],
+    link: invitation.Link,
+    now: int,
+    rng: Rng,
+    rotations: list[str] | None = None,
+) -> str:
+    """A request to join by a link, or without one (JOIN-002 to JOIN-005)."""
+    link_signer = None
+    if link.kind == "invite":
+        link_signer = jws.device_signer(invitation.key_pair(link.seed, link.sph, link.jti)[0])
+    return join.make(
+        jws.device_signer(device.dk_seed),
+        device.dv,
+        sph=link.sph,
+        name=name,
+        ik=ik,
+        certs=certs,
+        nonce=rng(16),
+        iat=now,
+        exp=now + JOIN_LIFE,
+        jti=link.jti or None,
+        link_signer=link_signer,
+        rotations=rotations,
+    )
+
+
+def remember_join(store: Store, compact: str, link: invitation.Link) -> str:
+    """Keep an own join request; inside a step. Returns its hash in base64url."""
+    h = b64e(jws.decode(compact, join.TYP).digest)
+    row = {"jws": compact, "state": "asked", "label": link.label, "jti": b64e(link.jti), "seq": link.seq,
+           "pin": b64e(link.pin), "sent": False}  # fmt: skip
+    store.run("INSERT OR REPLACE INTO request VALUES (?, ?, 1, ?)", h, link.sph, json.dumps(row))
+    return h
+
+
+async def sign_up(
+    profile: Profile,
+    relay: Relay,
+    rng: Rng,
+    now: Callable[[], int],
+    login: str,
+    password: str,
+    *,
+    version: int = V1,
+    ticket: str | None = None,
+    link: invitation.Link | None = None,
+    content: Callable[[DeviceKeys], dict[str, Any]],
+) -> None:
+    """Create an account (CLT-003). The vault, pending, is durable before the request is sent.
+
+    Raises UsageError, WeakPassword, AuthFailed (ticket), Conflict (name taken), Unreachable (stays pending).
+    """
+    login = login_name(login)
+    check_new(password, login)
+    info = await signing.server(relay, None)
+    realm = b64d(info.realm)
+    salt16 = await signing.salt_of(relay, login)
+    stretched = await signing.slow(password, login, realm, salt16, version=version)
+    new, at = signup.new_keys(rng), now()
+    first = signup.first_device(new, at)
+    request: str | None = None
+    if link is not None:
+        ik = jwk_public(new.ik)
+        request = join_request(new.device, name=login, ik=ik, certs=[first.cert], link=link, now=at, rng=rng)
+    made = signup.build(
+        new, first, stretched, login=login, origin=relay.origin, realm=realm, salt16=salt16,
+        content=content(new.device), rng=rng, ticket=ticket, join=request,
+    )  # fmt: skip
+    store = fresh_store(profile, made.vault, new.vk)
+    try:
+        with store.step():
+            keep_device(store, new.device, new.roots.mk, new.roots.mkv)
+            store.put_secret("signup", json_emit(made.body))
+            store.put("state_pin", {"ctr": made.state_pin.ctr, "h": b64e(made.state_pin.digest)})
+            store.put("cert", first.cert)
+            if request is not None and link is not None:
+                remember_join(store, request, link)
+        write_vault(profile, made.vault)
+        await post_account(profile, relay, made.vault, store)
+    finally:
+        store.close()
+
+
+async def post_account(profile: Profile, relay: Relay, vault: Vault, store: Store) -> None:
+    """Send the stored sign-up; settle it, or on a final refusal remove what was prepared (CLT-003)."""
+    body = store.secret("signup")
+    assert body is not None
+    try:
+        await relay.sign_up(body)
+    except RelayError as error:
+        if not isinstance(error, _TRY_AGAIN):
+            forget(profile)
+        raise
+    settle(profile, vault, store)
+
+
+def settle(profile: Profile, vault: Vault, store: Store) -> None:
+    """The account exists: keep the vault without the pending flag."""
+    with store.step():
+        for h, row in store.rows("request", "mine = 1"):
+            store.run("UPDATE request SET data = ? WHERE h = ?", json.dumps({**row, "sent": True}), h)
+        store.put_secret("signup", None)
+    write_vault(profile, signup.settled(vault))
+
+
+async def resume_sign_up(profile: Profile, relay: Relay, rng: Rng, vault: Vault, store: Store, password: str) -> None:
+    """Settle a sign-up whose answer was not seen (CLT-003): the password decides.
+
+    Raises Unreachable (still pending), Conflict or AuthFailed when the relay never took it and will not.
+    """
+    try:
+        await signing.prove(relay, rng, vault.login, password, vault.realm, version=vault.ver, vault=vault)
+    except AuthFailed:
+        await post_account(profile, relay, vault, store)
+    else:
+        settle(profile, vault, store)
+
+
+def forget(profile: Profile) -> None:
+    """Remove vault and store; the folder and its settings stay."""
+    for name in (VAULT, "vault.next.json", *(profile.store_path.name + s for s in ("", "-wal", "-shm"))):
+        profile.remove(name)
+
+
+async def add_device(
+    profile: Profile,
+    relay: Relay,
+    rng: Rng,
+    now: Callable[[], int],
+    login: str,
+    password: str,
+    *,
+    version: int = V1,
+    realm: bytes | None = None,
+    retire: str | None = None,
+) -> tuple[Vault, bytes]:
+    """Enrol this profile as a further device (CLT-005); ``retire`` is an own device to revoke in the same act.
+
+    Local files first, then the key log; a crash in between leaves a vault whose device the log may lack, and signing
+    in again finishes it. Returns the vault and its key. Raises AuthFailed, Downgrade, VaultError, Log*.
+    """
+    login = login_name(login)
+    info = await signing.server(relay, realm)
+    proven = await signing.prove(relay, rng, login, password, b64d(info.realm), version=version)
+    opened = await signing.open_roots(relay, proven)
+    device, vk = keys.new_device(rng), rng(vaults.VK_LENGTH)
+    change = devices.enrol(opened.ik, opened.klog, device, now())
+    vault = Vault(
+        relay.origin,
+        b64d(info.realm),
+        proven.id,
+        login,
+        device.dv,
+        proven.salt16,
+        version,
+        opened.row.mkv,
+        pending=False,
+    )
+    vault = vaults.with_opener(vault, vaults.password_opener(vault, vk, proven.stretched.kek, rng))
+    store = fresh_store(profile, vault, vk)
+    try:
+        with store.step():
+            keep_device(store, device, opened.roots.mk, opened.roots.mkv)
+            store.put("cert", change.cert)
+            store.put("entering", True)
+            store.put("klog_pin", {"seq": opened.klog.seq, "h": b64e(opened.klog.digest)})
+        write_vault(profile, vault)
+    finally:
+        store.close()
+    await relay.add_device(change.cert, change.entry, proven.token)
+    if retire is not None and retire in change.log.devices:
+        revoked = devices.revoke(opened.ik, change.log, retire, now())
+        await relay.revoke_device(retire, revoked.entry, proven.token)
+    return vault, vk
+
+
+def state_of(
+    mk: bytes,
+    vault_account: str,
+    slot: Any,
+    klog: keylog.KeyLog,
+    pin: state_slot.Pin | None,
+) -> state_slot.State:
+    """Open the state slot under MK, signed by a device the key log lists (SLOT-015). Raises VaultError, LogRollback."""
+    active = {dv: cert.dk for dv, cert in klog.devices.items()}
+    return state_slot.open_state(mk, vault_account, int(slot.ctr or 0), b64d(slot.bytes), active, pin)

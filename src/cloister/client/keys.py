@@ -1,0 +1,289 @@
+"""Epoch keys on this device: keep them, store them for the own account, ask for missing ones, hand them on.
+
+A key is whatever matches the commitment in the verified log, by whichever way it came: share, slot, link blob, own
+device. Handing on happens unasked only to devices that the log lists as active, and only as deep as the history policy
+allows (CLT-017). Slots are written only for synced spheres, and by nobody while a revocation is unfinished (CLT-007).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from cloister.account import slot_names, slots
+from cloister.client import intake
+from cloister.client.context import Context
+from cloister.client.events import Event
+from cloister.client.replica import Replica
+from cloister.errors import CheckFailed, CloisterError, Conflict, Forbidden, RelayError
+from cloister.protocol import entry as entries
+from cloister.protocol import jws, p2p
+from cloister.protocol.encoding import b64d, b64e
+from cloister.protocol.p2p import Letter
+from cloister.protocol.roles import RANK
+from cloister.protocol.state import Device
+from cloister.sphere import epoch, meta, share
+from cloister.sphere.epoch import EpochKey
+from cloister.sphere.share import Party
+
+# Seconds after which a question that nobody answered is put to others.
+ASK_AGAIN: Final = 600
+# Devices asked at once: enough that one is likely online, few enough not to be answered tenfold.
+ASKED: Final = 4
+MAX_NS: Final = 256
+
+
+def keep(ctx: Context, rep: Replica, found: Iterable[EpochKey], events: list[Event]) -> list[int]:
+    """Store keys that matched their commitment and open what waited for them; inside a step. Returns the new ones."""
+    fresh = [key for key in found if key.n not in rep.keys]
+    for key in fresh:
+        rep.keys[key.n] = key
+        ctx.store.run("INSERT OR IGNORE INTO epoch_key (sph, n, secret) VALUES (?, ?, ?)", rep.sph, key.n, key.secret)
+    if fresh:
+        read_meta(ctx, rep)
+        intake.reopen(ctx, rep, [key.n for key in fresh], events)
+    return [key.n for key in fresh]
+
+
+def read_meta(ctx: Context, rep: Replica) -> meta.Opened | None:
+    """Title, topic and icon in force, opened if the key is here; keeps them in the notes. None when they cannot be."""
+    state = rep.known[0]
+    if state.meta is None:
+        return None
+    row = ctx.store.one("SELECT jws FROM entry WHERE sph = ? AND seq = ?", rep.sph, state.meta.seq)
+    assert row is not None
+    one = entries.decode(row[0])
+    slot = meta.Slot(one.kid, rep.sph, one.seq, one.prev, one.ep)
+    try:
+        opened = meta.open(state.meta.body, slot, rep.keys.get(state.meta.ep))
+    except CheckFailed:
+        return None
+    rep.note["title"], rep.note["topic"], rep.note["icon"] = opened.text.title, opened.text.topic, opened.text.icon
+    rep.save_note(ctx.store)
+    return opened
+
+
+def missing(ctx: Context, rep: Replica) -> list[int]:
+    """Epochs whose key is needed here: of rows that cannot be read, of older ones the policy gives, and the running
+    one. Newest first."""
+    if rep.state is None or rep.status != "active":
+        return []
+    rows = ctx.store.all("SELECT DISTINCT ep FROM message WHERE sph = ? AND state = 'unreadable'", rep.sph)
+    wanted = {int(row[0]) for row in rows} | ({rep.state.ep} if rep.state.ep else set())
+    return sorted((n for n in wanted if n not in rep.keys and permitted(ctx, rep, ctx.dv, n)), reverse=True)
+
+
+def permitted(ctx: Context, rep: Replica, dv: str, n: int) -> bool:
+    """Whether the history policy gives epoch ``n`` to the active device ``dv`` (EPO history rule, CLT-017)."""
+    state, history = rep.known
+    device = state.devices.get(dv)
+    if device is None or not device.active:
+        return False
+    try:
+        began = history.epoch(n).seq
+    except CheckFailed:
+        return False
+    policy = state.policy.history
+    if policy == "all":
+        return True
+    if policy == "none":
+        return history.active(dv, began)
+    # A member's history begins with the entry that admitted it; devices added later see as far.
+    own = [state.devices[one] for one in state.members[device.owner].devices]
+    since = min(one.since for one in own if one.status != "left")
+    if began > since or history.active(dv, began):
+        return True
+    if policy.startswith("days:"):
+        row = ctx.store.one("SELECT jws FROM entry WHERE sph = ? AND seq = ?", rep.sph, since)
+        admitted = entries.decode(row[0]).iat if row else ctx.now()
+        return history.epoch(n + 1).iat >= admitted - int(policy.removeprefix("days:")) * 86400
+    return False
+
+
+# --- letters ------------------------------------------------------------------------------------------------------
+
+
+def _letter(ctx: Context, sph: str, k: str, **members: Any) -> str:
+    payload = {"k": k, "sph": sph, "iat": ctx.now(), "jti": b64e(ctx.rng(16)), **members}
+    return jws.sign(p2p.TYP, {"kid": ctx.dv}, payload, ctx.sign)
+
+
+def letter(ctx: Context, sph: str, k: str, **members: Any) -> str:
+    """A letter of this device (LOG-040)."""
+    return _letter(ctx, sph, k, **members)
+
+
+def open_share(ctx: Context, rep: Replica, compact: str) -> EpochKey:
+    """The epoch key in a share sent to this device (SHR-004). Raises CheckFailed."""
+    old = [bytes(row[0]) for row in ctx.store.all("SELECT v FROM secret WHERE k LIKE 'old_de/%'")]
+    secrets = [ctx.keys.de_seed, *old]
+    return share.open(compact, rep.known[1], Party(ctx.id, ctx.dv), ctx.keys.kem, secrets, rep.sph)
+
+
+async def ask(ctx: Context, rep: Replica, ns: Sequence[int] | None = None, *, again: bool = False) -> list[str]:
+    """Ask holders for missing keys; returns the devices asked. Own devices first, then the epoch's author, then those
+    who have been here longest. Nobody is asked twice within ten minutes unless ``again``."""
+    state, history = rep.known
+    wanted = list(ns) if ns is not None else missing(ctx, rep)
+    asked: dict[str, Any] = rep.note.get("asked", {})
+    due = [n for n in wanted if again or ctx.now() - asked.get(str(n), {}).get("at", 0) >= ASK_AGAIN][:MAX_NS]
+    if not due:
+        return []
+    authors = {history.epoch(n).by for n in due}
+    before = {dv for n in due for dv in asked.get(str(n), {}).get("of", [])}
+    revoked = set(ctx.store.get("revoked", []))
+
+    def order(device: Device) -> tuple[bool, bool, bool, int]:
+        return (device.dv in before, device.owner != ctx.id, device.dv not in authors, device.since)
+
+    others = [d for d in state.active_devices() if d.dv != ctx.dv and d.dv not in revoked]
+    chosen = [d.dv for d in sorted(others, key=order)[:ASKED]]
+    if not chosen:
+        return []
+    await ctx.relay.post(chosen, _letter(ctx, rep.sph, "ask", ns=due))
+    with ctx.store.step():
+        for n in due:
+            asked[str(n)] = {"at": ctx.now(), "of": [*asked.get(str(n), {}).get("of", []), *chosen][-64:]}
+        rep.note["asked"] = asked
+        rep.save_note(ctx.store)
+    return chosen
+
+
+async def answer(ctx: Context, rep: Replica, asked: Letter) -> int:
+    """Hand on the keys a member's device asked for, as far as policy allows (CLT-017). Returns how many."""
+    device = rep.known[0].devices.get(asked.kid)
+    if device is None or not device.active:
+        return 0
+    p2p.verify(asked, device)
+    return await hand_on(ctx, rep, device, asked.body["ns"])
+
+
+async def hand_on(ctx: Context, rep: Replica, device: Device, ns: Iterable[int]) -> int:
+    """Send shares of the epochs ``ns`` that are here and permitted to one active device."""
+    if device.dv in ctx.store.get("revoked", []):
+        return 0
+    history, sent = rep.known[1], 0
+    for n in list(ns)[:MAX_NS]:
+        key = rep.keys.get(n)
+        if key is None or not permitted(ctx, rep, device.dv, n):
+            continue
+        made = share.seal(key, history.epoch(n), Party(ctx.id, ctx.dv), ctx.sign, device, iat=ctx.now(), rng=ctx.rng)
+        await ctx.relay.post([device.dv], made)
+        sent += 1
+    return sent
+
+
+async def greet(ctx: Context, rep: Replica) -> None:
+    """Hand the own account's new devices the keys of this sphere on sight (CLT-017)."""
+    for dv in rep.note.get("welcome", []):
+        device = rep.known[0].devices.get(dv)
+        if device is not None and device.active:
+            await hand_on(ctx, rep, device, sorted(rep.keys, reverse=True))
+    if rep.note.pop("welcome", None) is not None:
+        with ctx.store.step():
+            rep.save_note(ctx.store)
+
+
+# --- link blobs ---------------------------------------------------------------------------------------------------
+
+
+async def follow_links(ctx: Context, rep: Replica) -> int:
+    """Older keys from the chain of link blobs, where the policy keeps one (EPO-005). Returns how many were new."""
+    history = rep.known[1]
+    held = sorted(rep.keys)
+    gaps = [n for n in held if n > 1 and n - 1 not in rep.keys and permitted(ctx, rep, ctx.dv, n - 1)]
+    found: list[EpochKey] = []
+    for top in gaps:
+        if rep.note.get("links_tried", {}).get(str(top)) == history.seq:
+            continue
+        rep.note.setdefault("links_tried", {})[str(top)] = history.seq
+        key = rep.keys[top]
+        for link in await ctx.relay.links(rep.sph, top):
+            if link.n != key.n or key.n - 1 in rep.keys:
+                break
+            try:
+                key = epoch.link_open(b64d(link.blob), key, history.epoch(key.n - 1))
+            except CheckFailed:
+                break
+            found.append(key)
+    if gaps:
+        with ctx.store.step() as events:
+            keep(ctx, rep, found, events)
+            rep.save_note(ctx.store)
+    return len(found)
+
+
+# --- slots --------------------------------------------------------------------------------------------------------
+
+
+def synced(rep: Replica) -> bool:
+    """Whether keys of this sphere may lie in the account's slots: the sphere's setting and the own choice."""
+    return rep.state is not None and rep.state.custody == "synced" and not rep.note.get("only_here")
+
+
+async def put_slots(ctx: Context, rep: Replica) -> None:
+    """Write slots of keys not yet stored for the account (SLOT-010); create-only, so a taken name is done."""
+    if not synced(rep) or ctx.store.get("revoking") or ctx.store.get("mk_due"):
+        return
+    for n, secret in ctx.store.all("SELECT n, secret FROM epoch_key WHERE sph = ? AND slot = 0", rep.sph):
+        name = slot_names.epoch(rep.sph, n)
+        data = slots.seal_epoch(ctx.mk, ctx.id, rep.sph, n, bytes(secret), ctx.rng)
+        try:
+            await ctx.relay.put_slot(name, ctx.mkv, data)
+        except Conflict:
+            pass
+        ctx.store.run("UPDATE epoch_key SET slot = 1 WHERE sph = ? AND n = ?", rep.sph, n)
+
+
+async def fetch_slots(ctx: Context) -> None:
+    """Keep the account's slots at hand for spheres whose log is not here yet (a new device; SLOT-010)."""
+    found = await ctx.relay.slots()
+    masters = {parsed.n: b64d(one.bytes) for one in found if (parsed := slot_names.parse(one.name)).kind == "mk"}
+    generations = slots.open_masters(ctx.id, ctx.mk, ctx.mkv, masters)
+    with ctx.store.step():
+        for one in found:
+            name = slot_names.parse(one.name)
+            if name.kind != "e" or one.mkv not in generations:
+                continue
+            try:
+                secret = slots.open_epoch(generations[one.mkv], ctx.id, name.sph, name.n, b64d(one.bytes))
+            except CheckFailed:
+                continue  # a damaged slot is as good as none: the key comes by another way
+            row = json.dumps({"secret": b64e(secret)})
+            ctx.store.run("INSERT OR REPLACE INTO todo VALUES (?, ?)", f"slot/{one.name}", row)
+        ctx.store.put("slots_due", None)
+
+
+def use_slots(ctx: Context, rep: Replica, events: list[Event]) -> int:
+    """Take fetched slots whose commitment matches the log; inside a step."""
+    history, found = rep.known[1], []
+    for name, row in ctx.store.rows("todo", "k LIKE ?", f"slot/e.{rep.sph}.%"):
+        n = slot_names.parse(name.removeprefix("slot/")).n
+        try:
+            found.append(epoch.check(b64d(row["secret"]), history.epoch(n), rep.sph))
+        except CheckFailed as error:
+            if error.code == "C_KEY_UNKNOWN":
+                continue
+        ctx.store.run("DELETE FROM todo WHERE k = ?", name)
+    fresh = keep(ctx, rep, found, events)
+    for n in fresh:
+        ctx.store.run("UPDATE epoch_key SET slot = 1 WHERE sph = ? AND n = ?", rep.sph, n)
+    return len(fresh)
+
+
+async def heal(ctx: Context, rep: Replica) -> None:
+    """Everything that may bring missing keys: links, then questions (CLT-017). Refusals wait for the next round."""
+    if rep.state is None or rep.status != "active" or rep.state.members[ctx.id].role not in RANK:
+        return
+    try:
+        await follow_links(ctx, rep)
+        await greet(ctx, rep)
+        if missing(ctx, rep):
+            await ask(ctx, rep)
+        await put_slots(ctx, rep)
+    except (Forbidden, RelayError):
+        return
+    except CloisterError as error:
+        if error.code != "C_FORMAT":
+            raise

@@ -1,0 +1,223 @@
+"""Following a sphere's log: fetch, verify every entry, store, and notice when the relay shows something else.
+
+Only entries that pass the state machine enter the store, in the step that also writes state and history. A shorter
+log than seen is a rollback; another entry where one stood is a fork when it is validly signed on a common past, and
+an invalid log when it is not; all three are persistent stops with evidence (CLT-019, CLT-020). An operation this
+version does not know makes the sphere read-only, not stopped (LOG-010).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from cloister.client import announce, stops
+from cloister.client.context import Context
+from cloister.client.events import Event
+from cloister.client.replica import Replica
+from cloister.errors import CheckFailed, CloisterError, FormatError, LogFork, LogInvalid, LogRollback, VersionTooOld
+from cloister.protocol import entry as entries
+from cloister.protocol import fork, machine
+from cloister.protocol.encoding import b64d, b64e
+from cloister.protocol.entry import Entry
+from cloister.protocol.history import History
+from cloister.protocol.state import SphereState
+
+PAGE: Final = 500
+E = TypeVar("E", bound=CloisterError)
+
+
+async def pull(ctx: Context, rep: Replica) -> int:
+    """Bring the local log to the relay's head (CLT-019); returns the number of new entries.
+
+    Call as the sphere's writer. Raises the RelayError or Unreachable of the request, and after recording the stop:
+    LogRollback, LogFork, LogInvalid.
+    """
+    added = 0
+    while True:
+        start = rep.history.seq if rep.history is not None else 0
+        page = await ctx.relay.log(rep.sph, start, PAGE)
+        fresh = await _continuing(ctx, rep, page.entries, page.head.seq, page.head.h)
+        if not fresh:
+            _require_head(ctx, rep, page.head.seq, page.head.h)
+            return added
+        added += await take(ctx, rep, fresh)
+        if rep.history is not None and rep.history.seq >= page.head.seq:
+            return added
+
+
+def _require_head(ctx: Context, rep: Replica, seq: int, h: str) -> None:
+    """An empty page: the head named must be the one held."""
+    if rep.history is None or seq != rep.history.seq or b64d(h) != rep.history.digest(seq):
+        raise _stop(ctx, rep, LogInvalid("the relay names a head it does not show"), {"head": {"seq": seq, "h": h}})
+
+
+async def _continuing(ctx: Context, rep: Replica, page: Sequence[str], head_seq: int, head_h: str) -> list[Entry]:
+    """The entries after the local head, once the relay's log is seen to contain that head (CLT-020)."""
+    history = rep.history
+    if history is None:
+        return _decode(ctx, rep, page)
+    named = {"seq": head_seq, "h": head_h}
+    if head_seq < history.seq:
+        raise _stop(ctx, rep, LogRollback("the relay's log is shorter than the one seen"), {"head": named})
+    if not page:
+        raise _stop(ctx, rep, LogRollback("the relay does not show the entry this device holds"), {"head": named})
+    shown = _decode(ctx, rep, page)
+    if shown[0].seq != history.seq:
+        raise _stop(ctx, rep, LogInvalid("the relay shows other positions than asked for"), {"head": named})
+    if shown[0].digest != history.digest(history.seq):
+        raise await _judge_rival(ctx, rep, shown[0])
+    return shown[1:]
+
+
+def _decode(ctx: Context, rep: Replica, page: Sequence[str]) -> list[Entry]:
+    try:
+        return [entries.decode(compact) for compact in page]
+    except FormatError as error:
+        raise _stop(ctx, rep, LogInvalid(f"entry form: {error.detail}"), {"entries": list(page)}) from None
+
+
+async def take(
+    ctx: Context, rep: Replica, fresh: Sequence[Entry], attachments: Mapping[bytes, str] | None = None
+) -> int:
+    """Verify and store entries that follow the head, in one step; attachments not given are fetched."""
+    given = dict(attachments or {})
+    for one in fresh:
+        digest = _join_of(one)
+        if digest is not None and digest not in given:
+            given[digest] = await ctx.relay.attachment(rep.sph, digest)
+    with ctx.store.step() as events:
+        take_now(ctx, rep, fresh, given, events)
+    return len(fresh)
+
+
+def take_now(
+    ctx: Context, rep: Replica, fresh: Sequence[Entry], attachments: Mapping[bytes, str], events: list[Event]
+) -> None:
+    """As ``take``, inside the caller's step and with every attachment at hand."""
+    state, history = rep.state, rep.history
+    ctx.replicas.pop(rep.sph, None)  # history is changed in place: a step that fails must not leave it behind
+    for one in fresh:
+        before = state
+        try:
+            state = _next(rep.sph, before, one, attachments)
+        except VersionTooOld:
+            raise _stop(ctx, rep, VersionTooOld("the log holds an operation of a newer version"), {}) from None
+        except CheckFailed as error:
+            wrapped = LogInvalid(f"entry {one.seq}: {error.detail}", rule=str(error.data.get("rule", error.code)))
+            raise _stop(ctx, rep, wrapped, {"at": one.seq, "entry": one.compact}) from None
+        if history is None:
+            history = History(state)
+        else:
+            history.append(state)
+        row = (rep.sph, one.seq, one.digest, one.compact, ctx.now())
+        ctx.store.run("INSERT INTO entry VALUES (?, ?, ?, ?, ?)", *row)
+        digest = _join_of(one)
+        if digest is not None:
+            ctx.store.run("INSERT OR IGNORE INTO attach VALUES (?, ?, ?)", rep.sph, digest, attachments[digest])
+        rep.state, rep.history = state, history
+        announce.entry(ctx, rep, before, one, events)
+    if state is not None and history is not None:
+        rep.save_view(ctx.store, state, history)
+        rep.save_note(ctx.store)
+        stops.settle(ctx, rep)
+    ctx.replicas[rep.sph] = rep
+
+
+def _next(sph: str, state: SphereState | None, one: Entry, attachments: Mapping[bytes, str]) -> SphereState:
+    if state is None:
+        made = machine.genesis(one)
+        if made.sph != sph:
+            raise LogInvalid("the log shown is another sphere's")
+        return made
+    return machine.apply(state, one, attachments)
+
+
+def _join_of(one: Entry) -> bytes | None:
+    """H of the join request an ``add`` names; None for anything else, malformed ones included."""
+    try:
+        return b64d(one.body["join"]) if one.op == "add" else None
+    except (FormatError, KeyError, TypeError):
+        return None
+
+
+async def _judge_rival(ctx: Context, rep: Replica, rival: Entry) -> CheckFailed:
+    """Another entry stands at our head: find where the two logs part and judge the relay's side (CLT-020)."""
+    history = rep.known[1]
+    low, high = 0, history.seq  # the logs agree below ``low`` and differ at ``high``
+    while low < high:
+        middle = (low + high) // 2
+        page = await ctx.relay.log(rep.sph, middle, 1)
+        if page.entries and entries.decode(page.entries[0]).digest == history.digest(middle):
+            low = middle + 1
+        else:
+            high = middle
+    theirs = (await ctx.relay.log(rep.sph, low, PAGE)).entries
+    mine = [row[0] for row in ctx.store.all("SELECT jws FROM entry WHERE sph = ? AND seq >= ? ORDER BY seq LIMIT ?",
+                                            rep.sph, low, PAGE)]  # fmt: skip
+    evidence = {"common": low - 1, "mine": mine, "theirs": theirs}
+    try:
+        if low == 0:
+            raise LogInvalid("the first entry differs: another sphere")
+        state = replay(ctx, rep.sph, low - 1)
+        machine.apply(state, entries.decode(theirs[0]), await _attachments(ctx, rep.sph, theirs[:1]))
+    except (CheckFailed, VersionTooOld, IndexError) as error:
+        return _stop(ctx, rep, LogInvalid(f"a different log that does not verify: {error}"), evidence)
+    return _stop(ctx, rep, LogFork("two validly signed histories", seq=low), evidence)
+
+
+async def _attachments(ctx: Context, sph: str, compacts: Sequence[str]) -> dict[bytes, str]:
+    found = {}
+    for compact in compacts:
+        digest = _join_of(entries.decode(compact))
+        if digest is not None:
+            found[digest] = await ctx.relay.attachment(sph, digest)
+    return found
+
+
+def replay(ctx: Context, sph: str, upto: int) -> SphereState:
+    """The state after entry ``upto``, from the own store."""
+    rows = ctx.store.all("SELECT jws FROM entry WHERE sph = ? AND seq <= ? ORDER BY seq", sph, upto)
+    return fork.replay([row[0] for row in rows], _held(ctx, sph))
+
+
+def _held(ctx: Context, sph: str) -> dict[bytes, str]:
+    """Attachments of the own store."""
+    return {bytes(h): jws for h, jws in ctx.store.all("SELECT h, jws FROM attach WHERE sph = ?", sph)}
+
+
+def prove_fork(ctx: Context, rep: Replica, start: int, compacts: Sequence[str]) -> bool:
+    """Whether ``compacts``, claimed to be entries from ``start`` on, prove a second history (CLT-020).
+
+    True after recording the stop; False when they agree with the own log or do not verify.
+    """
+    history = rep.known[1]
+    try:
+        shown = [entries.decode(compact) for compact in compacts]
+    except FormatError:
+        return False
+    at = next((n for n, one in enumerate(shown)
+               if one.seq <= history.seq and one.digest != history.digest(one.seq)), None)  # fmt: skip
+    if at is None or shown[0].seq != start or shown[at].seq == 0:
+        return False
+    try:
+        fork.prove(history, replay(ctx, rep.sph, shown[at].seq - 1), compacts[at:], _held(ctx, rep.sph))
+    except LogFork:
+        pass
+    except (CheckFailed, VersionTooOld):
+        return False
+    low = shown[at].seq
+    mine = [row[0] for row in ctx.store.all("SELECT jws FROM entry WHERE sph = ? AND seq >= ? ORDER BY seq LIMIT 64",
+                                            rep.sph, low)]  # fmt: skip
+    evidence = {"common": low - 1, "mine": mine, "theirs": list(compacts[at:])}
+    _stop(ctx, rep, LogFork("a member proved another history", seq=low), evidence)
+    return True
+
+
+def _stop(ctx: Context, rep: Replica, error: E, evidence: dict[str, Any]) -> E:
+    """Record the stop in a step of its own (the caller's, if any, is rolled back by the raise that follows)."""
+    held = rep.history
+    if held is not None:
+        evidence = {**evidence, "held": {"seq": held.seq, "h": b64e(held.digest(held.seq))}}
+    stops.note(ctx, rep.sph, error, evidence)
+    return error

@@ -1,0 +1,320 @@
+"""The outbox: what was written is on disk first, sealed when it can go, and asked about when it would go weaker.
+
+An item keeps what its author saw when composing: the mode, who could read, whether everybody was confirmed. Sealing
+happens at send time under the key that runs then. If the sphere has become readable to more than the author knew (a
+weaker mode, a confirmed person changed), the item is held for an answer (CLT-016). Per chain one message is in flight;
+a refused one is sealed again with the same seq and cid and a higher ``try`` (MSG-006). Order per sphere is kept.
+
+A member in a marked sphere makes the new key and speaks in one commit (rotate, then speak).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from cloister import crypto
+from cloister.client import commits, intake, keys, people, queue, stops
+from cloister.client.context import Context
+from cloister.client.events import ItemHeld
+from cloister.client.replica import Replica
+from cloister.errors import (
+    BadFormat,
+    Busy,
+    CloisterError,
+    Conflict,
+    DeviceRetired,
+    Forbidden,
+    KeyUnknown,
+    LogRollback,
+    NotFound,
+    NotMember,
+    StaleEpoch,
+    StaleHead,
+    TooLarge,
+    UsageError,
+)
+from cloister.protocol.chain import ChainHead
+from cloister.protocol.encoding import b64d, b64e, lp
+from cloister.sphere import message as messages
+from cloister.sphere.compose import Rotate, Words
+from cloister.sphere.message import Place
+from cloister.sphere.payload import Payload
+
+MODES: Final = {"e2ee": 2, "open": 1, "public": 0}
+# Messages this device read under one key before it makes a new one (soft mark).
+MANY: Final = 1000
+MAX_TRIES: Final = 8
+_FINAL: Final = (BadFormat, TooLarge)
+
+
+def surroundings(ctx: Context, rep: Replica) -> dict[str, Any]:
+    """What the author of a text can know now: mode, who reads, whether all of them are confirmed (CLT-016)."""
+    state = rep.known[0]
+    others = sorted(m.id for m in state.active_members() if m.id != ctx.id)
+    return {
+        "mode": rep.note.get("mode_seen", state.mode),
+        "members": b64e(crypto.sha256(lp("outbox members", *others))),
+        "verified": all(people.pin(ctx.store, one).get("confirmed") for one in others),
+    }
+
+
+def put(ctx: Context, rep: Replica, payload: Payload) -> str:
+    """Queue a payload durably; returns the item's id."""
+    item = b64e(payload.cid)
+    row = {
+        "kind": payload.kind, "text": payload.text, "re": b64e(payload.re), "on": payload.on, "about": payload.about,
+        "at": ctx.now(), "seen": surroundings(ctx, rep), "question": "", "code": "", "anyway": False, "jws": "",
+        "tries": 0,
+    }  # fmt: skip
+    with ctx.store.step():
+        ctx.store.run(
+            "INSERT INTO outbox (id, sph, state, data) VALUES (?, ?, 'waiting', ?)", item, rep.sph, json.dumps(row)
+        )
+    return item
+
+
+def retry(ctx: Context, item: str, *, anyway: bool) -> None:
+    """Put an item back in the queue; ``anyway`` answers its question with yes: what is so now is what was meant."""
+    stored = ctx.store.row("outbox", item)
+    if stored is None:
+        raise NotFound("nothing waits under this id")
+    found = queue.find(ctx, item)
+    if found.state == "held" and not anyway:
+        raise UsageError("this item asks a question first")
+    rep = ctx.replica(found.sph)
+    with ctx.store.step():
+        stored["code"] = ""
+        if anyway:
+            stored["question"], stored["anyway"] = "", True
+            if rep.note.pop("mode_seen", None) is not None:
+                rep.save_note(ctx.store)
+            stored["seen"] = surroundings(ctx, rep)
+        queue.update(ctx, item, "sealed" if stored["jws"] else "waiting", stored)
+
+
+def drop(ctx: Context, item: str) -> None:
+    """Delete an item. Raises UsageError when it was sealed: it may be on its way."""
+    found = queue.find(ctx, item)
+    pledged = any(made.out == found.id for made in commits.pledges(ctx, found.sph))
+    if found.state == "sealed" or pledged:
+        raise UsageError("this message may be on its way already")
+    with ctx.store.step():
+        ctx.store.run("DELETE FROM outbox WHERE id = ?", found.id)
+
+
+# --- sending ------------------------------------------------------------------------------------------------------
+
+
+def question(ctx: Context, rep: Replica, row: dict[str, Any]) -> str:
+    """Why an item has to be asked about before it is sealed now; "" when it goes as it was meant (CLT-016)."""
+    if row["anyway"]:
+        return ""
+    seen, now = row["seen"], surroundings(ctx, rep)
+    if MODES[rep.known[0].mode] < MODES[seen["mode"]]:
+        return "mode"
+    if seen["verified"] and not now["verified"]:
+        return "confirmed"
+    if any(not claim.get("answered") for claim in rep.note.get("claims", {}).values()):
+        return "claim"
+    return ""
+
+
+def soft_mark(ctx: Context, rep: Replica) -> bool:
+    """Whether the running key is old enough for a new one: time since it began, or messages read under it."""
+    state = rep.known[0]
+    if state.mode != "e2ee" or state.epoch is None:
+        return False
+    began = int(rep.note.get("began", {}).get(str(state.ep), state.epoch.iat))
+    return (state.policy.T > 0 and ctx.now() - began > state.policy.T) or int(rep.note.get("count", 0)) > MANY
+
+
+async def flush(ctx: Context, sph: str) -> int:
+    """Send what waits in a sphere, in order, as its writer; returns how many items were accepted.
+
+    Trouble with an item is written on the item and ends the round; it is not raised, except DeviceRetired and
+    DiskTrouble.
+    """
+    sent = 0
+    while True:
+        row = ctx.store.one(
+            "SELECT id, state, data FROM outbox WHERE sph = ? AND state IN ('waiting', 'sealed', 'held')"
+            " ORDER BY n LIMIT 1", sph,
+        )  # fmt: skip
+        if row is None or row[1] == "held":
+            return sent
+        item, data = row[0], json.loads(row[2])
+        rep = ctx.replica(sph)
+        try:
+            if not await _send_one(ctx, rep, item, data):
+                return sent
+        except DeviceRetired:
+            raise
+        except CloisterError as error:
+            if error.code == "L_DISK":
+                raise
+            _trouble(ctx, item, error)
+            return sent
+        sent += 1
+
+
+def _trouble(ctx: Context, item: str, error: CloisterError) -> None:
+    """Write on an item why it did not go. Final refusals keep the text as ``failed``."""
+    data = ctx.store.row("outbox", item)
+    if data is None:
+        return
+    final = isinstance(error, _FINAL) or (isinstance(error, Forbidden | NotMember) and not data["jws"])
+    with ctx.store.step():
+        data["code"] = error.code
+        state = "failed" if final else ("sealed" if data["jws"] else "waiting")
+        queue.update(ctx, item, state, data)
+
+
+async def _send_one(ctx: Context, rep: Replica, item: str, row: dict[str, Any], depth: int = 0) -> bool:
+    """One item to the relay. False when it stays (held, or nothing can be done now)."""
+    if depth > MAX_TRIES:
+        raise Busy("the relay keeps refusing", retry_after=2.0)
+    if ctx.store.get("retired"):
+        raise DeviceRetired("a copy of this device has spoken")
+    stops.require_none(rep)
+    if rep.status != "active":
+        raise NotMember("you are not in this sphere")
+    if any(made.out == item for made in commits.pledges(ctx, rep.sph)):
+        await commits.settle_all(ctx, rep)
+        if ctx.store.row("outbox", item) is None:
+            return True
+    if row["jws"]:
+        return await _in_flight(ctx, rep, item, row, depth)
+    await _catch_up(ctx, rep)
+    rep = ctx.replica(rep.sph)
+    asks = question(ctx, rep, row)
+    if asks:
+        _hold(ctx, rep, item, row, asks)
+        return False
+    state = rep.known[0]
+    if state.mode == "e2ee" and (state.hard or soft_mark(ctx, rep)):
+        if state.members[ctx.id].role != "guest":
+            return await _rotate_and_speak(ctx, rep, item, row, depth)
+        if state.hard:
+            raise StaleEpoch("waiting for a new key")
+    if state.mode == "e2ee" and rep.sending_key is None:
+        await keys.heal(ctx, rep)
+        raise KeyUnknown(f"epoch {state.ep}")
+    _seal(ctx, rep, item, row)
+    return await _in_flight(ctx, rep, item, row, depth)
+
+
+async def _catch_up(ctx: Context, rep: Replica) -> None:
+    """Before sealing: a position named beyond the own log is fetched first (CLT-015)."""
+    if int(rep.note.get("wanted", 0)) > rep.known[1].seq:
+        await commits.fetch(ctx, rep)
+        rep = ctx.replica(rep.sph)
+        if int(rep.note["wanted"]) > rep.known[1].seq:
+            raise StaleHead("a member has seen an entry that the relay does not show here")
+
+
+def _hold(ctx: Context, rep: Replica, item: str, row: dict[str, Any], asks: str) -> None:
+    with ctx.store.step() as events:
+        row["question"], row["jws"] = asks, ""
+        queue.update(ctx, item, "held", row)
+        events.append(ItemHeld(rep.sph, queue.record(item, rep.sph, "held", row)))
+
+
+def payload_of(item: str, row: dict[str, Any]) -> Payload:
+    """The payload an item was composed as; its cid is the item's id for ever."""
+    return Payload(row["kind"], b64d(item), row["text"], b64d(row["re"]), row["on"], row["about"])
+
+
+def _place(ctx: Context, rep: Replica, tries: int) -> Place:
+    state, chain = rep.known[0], intake.own_chain(ctx, rep.sph)
+    return Place(chain.last + 1, chain.digest, state.seq, state.digest, state.ep, tries)
+
+
+def _seal(ctx: Context, rep: Replica, item: str, row: dict[str, Any]) -> None:
+    """Seal an item for the present head and write that down before anybody sees it (CLT-014)."""
+    state = rep.known[0]
+    compact = messages.seal(
+        payload_of(item, row), _place(ctx, rep, row["tries"]), sph=rep.sph, dv=ctx.dv, signer=ctx.sign,
+        iat=max(ctx.now(), state.iat), rng=ctx.rng, key=rep.sending_key if state.mode == "e2ee" else None,
+    )  # fmt: skip
+    row["jws"], row["tries"] = compact, row["tries"] + 1
+    with ctx.store.step():
+        commits.sealed(ctx, rep.sph, compact)
+        queue.update(ctx, item, "sealed", row)
+
+
+async def _in_flight(ctx: Context, rep: Replica, item: str, row: dict[str, Any], depth: int) -> bool:
+    """Send a sealed item; when the relay says stale, catch up and seal it again at the same place (MSG-006)."""
+    compact: str = row["jws"]
+    try:
+        pos = await ctx.relay.send(rep.sph, compact)
+    except (StaleEpoch, StaleHead):
+        await commits.fetch(ctx, rep)
+    except Conflict as error:
+        await _conflict(ctx, rep, compact, error)
+    else:
+        with ctx.store.step() as events:
+            rep = ctx.replica(rep.sph)
+            intake.take_now(ctx, rep, [(pos, compact)], events)
+            queue.done(ctx, rep, item, compact, events)
+        return True
+    rep = ctx.replica(rep.sph)
+    if _arrived(ctx, rep.sph, compact):
+        with ctx.store.step() as events:
+            queue.done(ctx, rep, item, compact, events)
+        return True
+    row["jws"] = ""
+    with ctx.store.step():
+        queue.update(ctx, item, "waiting", row)
+    return await _send_one(ctx, rep, item, row, depth + 1)
+
+
+def _arrived(ctx: Context, sph: str, compact: str) -> bool:
+    """Whether this very envelope stands in the verified own chain: the relay had it, its answer was lost."""
+    message = messages.decode(compact)
+    row = ctx.store.one(
+        "SELECT id FROM message WHERE sph = ? AND dv = ? AND seq = ? AND h = ? AND state = 'sent'",
+        sph, ctx.dv, message.head.seq, message.digest,
+    )  # fmt: skip
+    return row is not None
+
+
+async def _conflict(ctx: Context, rep: Replica, compact: str, error: Conflict) -> None:
+    """The relay's end of the own chain is not the one the message builds on (CLT-014)."""
+    await commits.fetch(ctx, rep)
+    rep = ctx.replica(rep.sph)
+    if ctx.store.get("retired"):
+        raise DeviceRetired("a copy of this device has spoken")
+    if _arrived(ctx, rep.sph, compact):
+        return
+    chain = intake.own_chain(ctx, rep.sph)
+    seq = int(error.data.get("seq", 0))
+    if seq < chain.last:
+        raise LogRollback("the relay has lost messages of this device that it had accepted")
+    if seq > chain.last:
+        with ctx.store.step():
+            ctx.store.put("retired", {"sph": rep.sph, "seq": seq})
+        raise DeviceRetired("a copy of this device has spoken")
+
+
+async def _rotate_and_speak(ctx: Context, rep: Replica, item: str, row: dict[str, Any], depth: int) -> bool:
+    """New key and message in one commit (COM-011). If somebody else made the key meanwhile, speak under it."""
+
+    def words(now: Replica) -> Words | None:
+        state = now.known[0]
+        if question(ctx, now, row) or not (state.mode == "e2ee" and (state.hard or soft_mark(ctx, now))):
+            return None
+        chain = intake.own_chain(ctx, now.sph)
+        head = ChainHead(chain.last, chain.digest, chain.runs[-1].ls) if chain.runs else None
+        return Words(payload_of(item, row), head, row["tries"])
+
+    def make(now: Replica) -> list[Rotate]:
+        return [Rotate()] if words(now) is not None else []
+
+    await commits.commit(ctx, rep, make, words=words, out=item)
+    if ctx.store.row("outbox", item) is None:
+        return True
+    row["tries"] += 1
+    with ctx.store.step():
+        queue.update(ctx, item, "waiting", row)
+    return await _send_one(ctx, ctx.replica(rep.sph), item, row, depth + 1)
