@@ -70,11 +70,12 @@ def test_python_files_stay_readable() -> None:
 
 
 def test_every_link_in_the_documents_leads_somewhere() -> None:
-    broken = []
-    for page in _tracked("*.md"):
-        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text("utf-8")):
-            if not (page.parent / target).exists():
-                broken.append(f"{page.relative_to(ROOT)}: {target}")
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in _tracked("*.md")
+        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text("utf-8"))
+        if not (page.parent / target).exists()
+    ]
     assert not broken
 
 
