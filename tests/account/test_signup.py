@@ -9,7 +9,7 @@ import pytest
 from cloister.account import devices, keys, signup, signup_check, slots, state_slot, vault
 from cloister.errors import BadFormat, FormatError, VaultError
 from cloister.protocol import ids, keylog
-from cloister.protocol.encoding import b64d, b64e
+from cloister.protocol.encoding import b64d, b64e, json_emit
 from tests.account.conftest import NOW, Person
 from vectors.generate import rng
 
@@ -36,13 +36,15 @@ def test_it_is_the_api_s_body(ada: Person) -> None:
 
 
 def test_no_secret_leaves(ada: Person) -> None:
-    """SLOT-019: neither keys nor password parts are in the request or the vault header."""
+    """SLOT-019, SLOT-012: keys and password parts are in neither request nor vault, RK and IK not even sealed."""
     new = ada.keys
     sent = str(ada.signup.body).encode() + vault.encode(ada.signup.vault)
     secrets = [
         new.ik, new.roots.mk, new.roots.rk, new.vk, new.device.dk_seed, new.device.de_seed,
         ada.stretched.auth, ada.stretched.kek,
     ]  # fmt: skip
+    opened = json_emit(signup.pending_body(new.vk, ada.signup.vault, ada.signup.record))
+    sent += opened
     blobs = [b64d(ada.signup.body[name]) for name in ("v", "wMK", "wRK", "ik", "state")]
     for secret in secrets:
         assert b64e(secret).encode() not in sent

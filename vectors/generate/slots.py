@@ -199,7 +199,7 @@ def state_slots(found: list[Case], mk: bytes) -> None:
 
     first = {**base, "ctr": 1, "slot": one}
     found.append(
-        good("state-first", "SLOT-013 SLOT-015 SLOT-017", "open-state", first, value(1, h1, "", provisional=True))
+        good("state-counter-1", "SLOT-013 SLOT-015 SLOT-017", "open-state", first, value(1, h1, "", provisional=True))
     )
     for name, slot, ctr, pin, digest, prev in (
         ("same", two, 2, [2, h2], h2, h1),

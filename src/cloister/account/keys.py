@@ -55,7 +55,7 @@ def new_roots(rng: Callable[[int], bytes]) -> Roots:
 
 
 def new_identity(rng: Callable[[int], bytes]) -> bytes:
-    """A fresh IK scalar, 48 bytes: 56 random bytes mod (n - 1), plus 1 (FIPS 186-5 A.2.1)."""
+    """A fresh IK scalar, 48 bytes: 56 random bytes mod (n - 1), plus 1 (SLOT-004, FIPS 186-5 A.2.1)."""
     return _scalar(rng)
 
 
@@ -76,7 +76,7 @@ def device(dk_seed: bytes, kem: str, de_seed: bytes) -> DeviceKeys:
 
 
 def pack_device(keys: DeviceKeys) -> bytes:
-    """Secrets of a device as bytes for the vault: LP(dk seed, kem, de seed)."""
+    """Secrets of a device as bytes for the vault: LP(dk seed, kem, de seed) (SLOT-005)."""
     return lp(keys.dk_seed, keys.kem, keys.de_seed)
 
 

@@ -101,7 +101,7 @@ def stretch(
     version: int = V1,
     pinned: int | None = None,
 ) -> Stretched:
-    """PPF: password to ``auth`` and ``kek`` (PPF-004 to PPF-007).
+    """PPF: password to ``auth`` and ``kek`` (PPF-004, PPF-006, PPF-007, PPF-008).
 
     ``realm`` and ``salt16`` are 16 bytes; ``account_key`` is 16 bytes or None. ``version`` is this machine's
     choice (V0 only when the person asked for it), ``pinned`` the version this device has used with the account.

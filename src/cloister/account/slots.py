@@ -5,7 +5,7 @@ the name stands in the associated data again, so a slot moved to another name or
 written once (E_n, earlier master keys) needs no counter: for E_n the log's commitment decides, for an earlier
 master key the chain of generations.
 
-Who erases: the caller drops the IK scalar after the act it was opened for.
+Who erases: the caller drops the IK scalar after the act it was opened for (SLOT-012).
 
 Spec: 04-account.md, SLOT-006 to SLOT-012.
 """

@@ -120,7 +120,7 @@ def client_secret(group: Group, k: int, x: int, a: int, u: int, b_public: int) -
 
 
 def server_secret(group: Group, v: int, b: int, u: int, a_public: int) -> int:
-    """S = (A v^u)^b mod N. u is public, b is not."""
+    """S = (A v^u)^b mod N. u is public, b is not (SRP-004)."""
     return int(powmod_sec(a_public * powmod(v, u, group.n) % group.n, b, group.n))
 
 

@@ -37,7 +37,7 @@ class Pin:
 
 @dataclass(frozen=True)
 class State:
-    """An opened and verified state. ``provisional``: read without any memory of an earlier one."""
+    """An opened and verified state. ``provisional``: read without any memory (SLOT-017)."""
 
     ctr: int
     digest: bytes

@@ -2,7 +2,7 @@
 
 Knows the PIN for the length of a call. The device keeps an unlock key UK (in no certificate, good for nothing
 else), a random ds32, a salt and the hash of the pepper; the relay keeps the pepper and ten tries. A stolen relay
-cannot test PINs without ds32, a stolen device cannot test more than ten.
+cannot test PINs without ds32, a stolen device cannot test more than ten (VLT-012).
 
 Spec: 04-account.md, VLT-006, VLT-009 to VLT-012.
 """

@@ -201,7 +201,7 @@ def read_key_file(data: bytes) -> bytes:
 
 
 def opener_kinds(vault: Vault) -> Mapping[str, Opener]:
-    """Openers by kind."""
+    """Openers by kind (VLT-001)."""
     return {one.kind: one for one in vault.openers}
 
 
