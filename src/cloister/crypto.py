@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import Final
 
 import nacl.bindings
+import nacl.exceptions
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mlkem, x25519
@@ -79,8 +80,8 @@ def hkdf_sha256(ikm: bytes, salt: bytes, info: bytes, length: int) -> bytes:
     return (first + _hmac.digest(prk, first + info + b"\x02", "sha256"))[:length]
 
 
-def require_equal(left: bytes, right: bytes, error: Exception) -> None:
-    """Compare in constant time; raise ``error`` when different (CRY-002)."""
+def require_equal(left: bytes, right: bytes, error: Exception | type[Exception]) -> None:
+    """Compare in constant time; raise ``error`` (an exception, or a class to make one of) when different (CRY-002)."""
     if not _hmac.compare_digest(left, right):
         raise error
 
@@ -118,12 +119,13 @@ def ed25519_public(seed: bytes) -> bytes:
 
 def ed25519_sign(seed: bytes, message: bytes) -> bytes:
     """Signature, 64 bytes (RFC 8032, deterministic)."""
-    return _ed25519_private(seed).sign(message)
+    return bytes(nacl.bindings.crypto_sign(message, _ed25519_private(seed))[:64])
 
 
 @lru_cache(maxsize=64)
-def _ed25519_private(seed: bytes) -> ed25519.Ed25519PrivateKey:
-    return ed25519.Ed25519PrivateKey.from_private_bytes(seed)
+def _ed25519_private(seed: bytes) -> bytes:
+    # libsodium's form of the key: seed and public key.
+    return seed + ed25519_public(seed)
 
 
 def ed25519_check_public(public: bytes) -> None:
@@ -144,6 +146,14 @@ def _ed25519_public_key(public: bytes) -> ed25519.Ed25519PublicKey:
 def ed25519_verify(public: bytes, signature: bytes, message: bytes) -> None:
     """Verify without cofactor, R compared bytewise, S < L (CRY-006). Raises SignatureInvalid or FormatError."""
     key = _ed25519_public_key(public)
+    # libsodium is half again as fast and accepts a part of what OpenSSL accepts (both without cofactor, R bytewise;
+    # it also refuses an R of small order), so its yes is final and its no is put to OpenSSL.
+    if len(signature) == 64:
+        try:
+            nacl.bindings.crypto_sign_open(signature + message, public)
+            return
+        except nacl.exceptions.BadSignatureError:
+            pass
     try:
         key.verify(signature, message)
     except InvalidSignature:

@@ -8,7 +8,6 @@ Spec: ENC-001 to ENC-010 (RFC 4648 section 5, RFC 8259 restricted).
 
 from __future__ import annotations
 
-import base64
 import binascii
 import json
 import re
@@ -21,9 +20,9 @@ MAX_INT: Final = 2**53 - 1
 MAX_DEPTH: Final = 8
 PROTOCOL: Final = "sph/1"
 
-_B64_ALPHABET: Final = re.compile(rb"[A-Za-z0-9_-]*")
 _TOKENS: Final = re.compile(
-    r"""(?:[{}\[\],:]|"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*+"|(?:0|[1-9][0-9]{0,15})(?![0-9])|true|false)*+"""
+    r"""(?:[{}\[\],:]|"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+"|"""
+    r"""(?:0|[1-9][0-9]{0,15})(?![0-9])|true|false)*+"""
 )
 _STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*+"')
 _FORBIDDEN_KEYS: Final = frozenset({"__proto__", "constructor"})
@@ -56,7 +55,7 @@ def kdf(ikm: bytes, salt: bytes, label: str, ctx: bytes, length: int) -> bytes:
 
 def b64e(data: bytes) -> str:
     """base64url without padding (ENC-003)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(data, newline=False).translate(_FROM_STANDARD).rstrip(b"=").decode("ascii")
 
 
 def b64d(text: str | bytes) -> bytes:
@@ -66,18 +65,20 @@ def b64d(text: str | bytes) -> bytes:
     except UnicodeEncodeError:
         raise FormatError("base64url alphabet") from None
     extra = len(raw) % 4
-    if extra == 1 or not _B64_ALPHABET.fullmatch(raw):
-        raise FormatError("base64url form")
     try:
-        data = binascii.a2b_base64(raw.translate(_TO_STANDARD) + b"=" * (-extra % 4))
-    except binascii.Error:
+        data = binascii.a2b_base64(raw.translate(_TO_STANDARD) + _PADDING[extra], strict_mode=True)
+    except (binascii.Error, IndexError):
         raise FormatError("base64url form") from None
-    if extra and base64.urlsafe_b64encode(data[-(extra - 1) :])[:extra] != raw[-extra:]:
+    if extra and raw[-1] not in _LAST[extra]:
         raise FormatError("base64url trailing bits")
     return data
 
 
-_TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+# What the standard alphabet has and ours has not is sent to a byte that the strict decoder refuses.
+_TO_STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/...")
+_FROM_STANDARD: Final = bytes.maketrans(b"+/", b"-_")
+_PADDING: Final = (b"", b".", b"==", b"=")
+_LAST: Final = (b"", b"", b"AQgw", b"AEIMQUYcgkosw048")
 
 
 def json_emit(value: dict[str, Any]) -> bytes:
@@ -107,9 +108,11 @@ def json_parse(data: bytes) -> dict[str, Any]:
     if text.count("{") + text.count("[") > MAX_DEPTH:
         _check_depth(text)
     try:
-        value: dict[str, Any] = _DECODER.decode(text)
-    except (ValueError, RecursionError):
+        value, end = _SCAN(text, 0)
+    except (StopIteration, ValueError, RecursionError):
         raise FormatError("JSON grammar") from None
+    if end != len(text) or type(value) is not dict:
+        raise FormatError("JSON grammar")
     if "\\u" in text:
         _check_surrogates(value)
     return value
@@ -151,4 +154,5 @@ def _integer(digits: str) -> int:
     return value
 
 
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer)
+# The scanner itself: the grammar above already excludes the white space that ``decode`` would look for.
+_SCAN: Final[Any] = json.scanner.make_scanner(json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer))  # type: ignore[attr-defined]

@@ -60,12 +60,15 @@ class Head(NamedTuple):
 
 
 class Message(NamedTuple):
-    """A decoded, not yet verified message. ``digest`` is H(SI), 32 bytes; ``link`` the same as base64url text."""
+    """A decoded, not yet verified message.
+
+    ``sealed`` is the payload as it travels, ``digest`` H(SI), 32 bytes; ``link`` the same as base64url text.
+    """
 
     compact: str
     head: Head
     header_part: str
-    payload_part: str
+    sealed: bytes
     signature_part: str
     digest: bytes
     link: str
@@ -90,9 +93,9 @@ class Place(NamedTuple):
 
 
 def decode(compact: str) -> Message:
-    """Read a compact message (MSG-002): size, three parts, base64url, header grammar and members.
+    """Read a compact message: size, three parts, base64url, header grammar and members (MSG-002).
 
-    The base64url of the payload is read when it is opened. Raises FormatError.
+    Raises FormatError.
     """
     if len(compact) > MAX_COMPACT:
         raise FormatError("envelope too large")
@@ -103,13 +106,25 @@ def decode(compact: str) -> Message:
     raw = b64d(header)
     if not _SIGNATURE.fullmatch(signature):
         b64d(signature)
-    b64d(payload)
+    sealed = b64d(payload)
     match = _PLAIN_ORDER.fullmatch(raw.decode("latin-1"))
     if match:
         kid, sph, ep, mid, seq, ph, lh, ls, thr, tries, iat, enc, n, cm = match.groups()
         head = Head(
-            *(kid, sph, int(ep), mid, int(seq), ph, lh, int(ls), thr or "", int(tries or 0), int(iat), enc),
-            *(n or "", cm or ""),
+            kid,
+            sph,
+            int(ep),
+            mid,
+            int(seq),
+            ph,
+            lh,
+            int(ls),
+            thr or "",
+            int(tries) if tries else 0,
+            int(iat),
+            enc,
+            n or "",
+            cm or "",
         )
     else:
         head = _general(jws.decode(compact, TYP).header)
@@ -118,7 +133,7 @@ def decode(compact: str) -> Message:
     if (head.enc == SEALED) != (head.n != "") or (head.n == "") != (head.cm == ""):
         raise FormatError("n and cm go with encryption")
     digest = crypto.sha256(compact[: -1 - len(signature)].encode("ascii"))
-    return Message(compact, head, header, payload, signature, digest, b64e(digest))
+    return Message(compact, head, header, sealed, signature, digest, b64e(digest))
 
 
 def _general(h: dict[str, Any]) -> Head:
@@ -194,8 +209,7 @@ def open(message: Message, key: EpochKey | None, *, mode: str = "e2ee") -> Paylo
     KeyUnknown without the right key; DecryptFailed when commitment or tag fail; FormatError for a payload that does
     not fit, a clear one without its author's confirmation included; VersionTooOld for an unknown kind.
     """
-    head = message.head
-    sealed = b64d(message.payload_part)
+    head, sealed = message.head, message.sealed
     if head.enc == CLEAR:
         payload = payloads.decode(sealed)
         if payload.pt != (mode == "e2ee"):
@@ -204,7 +218,7 @@ def open(message: Message, key: EpochKey | None, *, mode: str = "e2ee") -> Paylo
     if key is None or key.n != head.ep or key.sph != head.sph:
         raise KeyUnknown(f"epoch {head.ep}")
     material = _material(key, head.kid, _raw(head.mid))
-    crypto.require_equal(material[32:], _raw(head.cm), DecryptFailed("key commitment"))
+    crypto.require_equal(material[32:], _raw(head.cm), DecryptFailed)
     plain = crypto.aead_open(material[:32], _raw(head.n), sealed, message.header_part.encode("ascii"))
     payload = payloads.decode(padding.unpad(plain))
     if payload.pt:

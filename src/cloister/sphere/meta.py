@@ -99,11 +99,11 @@ def open(body: Mapping[str, Any], slot: Slot, key: EpochKey | None) -> Opened:  
     if key is None or key.n != slot.ep or key.sph != slot.sph:
         raise KeyUnknown(f"epoch {slot.ep}")
     material = _material(key, slot, b64d(body["n16"]))
-    crypto.require_equal(material[32:], b64d(body["cm"]), DecryptFailed("key commitment"))
+    crypto.require_equal(material[32:], b64d(body["cm"]), DecryptFailed)
     plain = padding.unpad(crypto.aead_open(material[:32], b64d(body["n"]), b64d(body["ct"]), _aad(slot)))
     blind, content = plain[:BLIND_LENGTH], plain[BLIND_LENGTH:]
     mh = b64d(body["mh"])
-    crypto.require_equal(commitment(blind, content), mh, DecryptFailed("text commitment"))
+    crypto.require_equal(commitment(blind, content), mh, DecryptFailed)
     return Opened(_text(content), content, blind, mh)
 
 

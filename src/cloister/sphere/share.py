@@ -7,7 +7,6 @@ here only say from whom a share is taken at all. Spec: SHR-001 to SHR-006.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -15,7 +14,7 @@ from typing import Final
 from cloister import crypto
 from cloister.errors import CheckFailed, DecryptFailed, FormatError, NotMember
 from cloister.protocol import jws
-from cloister.protocol.encoding import b64d, b64e, lp
+from cloister.protocol.encoding import b64d, b64e, json_emit, lp
 from cloister.protocol.history import History
 from cloister.protocol.roles import RANK
 from cloister.protocol.state import Device, Epoch
@@ -23,8 +22,6 @@ from cloister.sphere import epoch as epochs
 from cloister.sphere.epoch import EpochKey, Rng
 
 TYP: Final = "sph-p2p+1"
-# From here on sealing and signing overlap in two threads: both leave the interpreter lock.
-MANY: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +49,8 @@ def seal(
     iat: int,
     rng: Rng,
 ) -> str:
-    """One share (SHR-001, SHR-002). Encapsulation draws from the operating system; ``rng`` gives jti.
-
-    Raises FormatError for a receiving key that cannot be sealed to, CommitmentMismatch when ``key`` is not the
-    epoch's.
-    """
-    epochs.check(key.secret, epoch, key.sph)
-    return _sign(key.sph, epoch, sender, signer, recipient, _seal(key, epoch, sender, recipient), iat, rng(16))
+    """One share (SHR-001, SHR-002); see ``seal_many``."""
+    return seal_many(key, epoch, sender, signer, [recipient], iat=iat, rng=rng)[0][1]
 
 
 def seal_many(
@@ -71,47 +63,29 @@ def seal_many(
     iat: int,
     rng: Rng,
 ) -> list[tuple[str, str]]:
-    """(dv, share) for each recipient, in the order given (SHR-003); signs in a second thread when there are many."""
+    """(dv, share) for each recipient, in the order given (SHR-001, SHR-002).
+
+    Encapsulation draws from the operating system; ``rng`` gives each jti. Raises CommitmentMismatch when ``key`` is
+    not the epoch's, FormatError for a receiving key that cannot be sealed to.
+    """
     epochs.check(key.secret, epoch, key.sph)
-    devices = list(recipients)
-    if len(devices) < MANY:
-        sealed = ((d, _seal(key, epoch, sender, d)) for d in devices)
-        return [(d.dv, _sign(key.sph, epoch, sender, signer, d, ct, iat, rng(16))) for d, ct in sealed]
-    with ThreadPoolExecutor(1) as second:
-        waiting = [
-            second.submit(_sign, key.sph, epoch, sender, signer, d, _seal(key, epoch, sender, d), iat, rng(16))
-            for d in devices
-        ]
-        return [(d.dv, future.result()) for d, future in zip(devices, waiting, strict=True)]
-
-
-def _seal(key: EpochKey, epoch: Epoch, sender: Party, to: Device) -> bytes:
-    bound = info(epoch, key.sph, sender, Party(to.owner, to.dv), to.kem)
-    return crypto.hpke_seal(to.kem, to.de, bound, key.secret)
-
-
-def _sign(
-    sph: str,
-    epoch: Epoch,
-    sender: Party,
-    signer: Callable[[bytes], bytes],
-    to: Device,
-    ct: bytes,
-    iat: int,
-    jti: bytes,
-) -> str:
-    payload = {
-        "k": "share",
-        "sph": sph,
-        "n": epoch.n,
-        "idR": to.owner,
-        "dvR": to.dv,
-        "kem": to.kem,
-        "ct": b64e(ct),
-        "iat": iat,
-        "jti": b64e(jti),
-    }
-    return jws.sign(TYP, {"kid": sender.dv}, payload, signer)
+    # A thousand of these are made at once, so the parts that do not differ are written once. A second thread gains
+    # nothing here: the library's encapsulation holds the interpreter's lock.
+    header = b64e(json_emit({"alg": jws.TYPS[TYP].alg, "typ": TYP, "kid": sender.dv}))
+    bound = lp("sph/1 keyshare", key.sph, epoch.n, sender.id, sender.dv)
+    begin = f'{{"k":"share","sph":"{key.sph}","n":{epoch.n}'
+    made = []
+    for to in recipients:
+        sealed = crypto.hpke_seal(to.kem, to.de, bound + lp(to.owner, to.dv, to.kem, epoch.digest), key.secret)
+        payload = (
+            f'{begin},"idR":"{to.owner}","dvR":"{to.dv}","kem":"{to.kem}","ct":"{b64e(sealed)}"'
+            f',"iat":{iat},"jti":"{b64e(rng(16))}"}}'
+        )
+        signing_input = f"{header}.{b64e(payload.encode())}"
+        made.append((to.dv, f"{signing_input}.{b64e(signer(signing_input.encode()))}"))
+    if made:
+        _ = jws.decode(made[0][1], TYP).body
+    return made
 
 
 def open(compact: str, log: History, me: Party, kem: str, secrets: Iterable[bytes], sph: str) -> EpochKey:  # noqa: A001
