@@ -113,3 +113,17 @@ def test_share_with_own_devices(ada: Person, kem: str) -> None:
         with pytest.raises(VaultError) as caught:
             credentials.open_mk_share(account, sender, other, 2, bad, ada.keys.roots)
         assert str(caught.value) == REFUSED
+
+
+def test_a_key_planted_before_the_revocation(ada: Person) -> None:
+    """SLOT-025: a thief sends his own MK of a high generation; once his device is revoked the honest one replaces it."""
+    made, account, sender = rotation(ada), ada.keys.account, ada.keys.device.dv
+    mine, thief = keys.new_device(rng("mine")), keys.new_device(rng("thief"))
+    planted = keys.Roots(b"T" * 32, b"", 900)
+    ct = credentials.seal_mk_share(account, thief.dv, mine.dv, "xwing", mine.de, planted)
+    fooled = credentials.open_mk_share(account, thief.dv, mine, 900, ct, ada.keys.roots)
+    assert fooled.mk == planted.mk
+    honest = credentials.seal_mk_share(account, sender, mine.dv, "xwing", mine.de, made.roots)
+    with pytest.raises(Downgrade):
+        credentials.open_mk_share(account, sender, mine, 2, honest, fooled)
+    assert credentials.open_mk_share(account, sender, mine, 2, honest, fooled, tainted=True).mk == made.roots.mk

@@ -93,13 +93,16 @@ def seal_mk_share(account: str, sender: str, recipient: str, kem: str, de: bytes
     return crypto.hpke_seal(kem, de, _share_info(account, sender, recipient, kem, roots.mkv), roots.mk)
 
 
-def open_mk_share(account: str, sender: str, own: DeviceKeys, mkv: int, ct: bytes, roots: Roots) -> Roots:
-    """The newer MK an own, active device sent (SLOT-025). ``roots`` are the present ones.
+def open_mk_share(
+    account: str, sender: str, own: DeviceKeys, mkv: int, ct: bytes, roots: Roots, *, tainted: bool = False
+) -> Roots:
+    """The newer MK an own, active device sent (SLOT-025). ``roots`` are the present ones; their RK may be empty.
 
     The caller has checked the envelope's signature and that the sender is an active device of the same account in
-    the verified key log. Raises Downgrade for a generation that is not newer, VaultError.
+    the verified key log, and remembers the sender with the MK. ``tainted``: the present MK came from a device that
+    is revoked by now, so its generation says nothing. Raises Downgrade for a generation that is not newer, VaultError.
     """
-    if mkv <= roots.mkv:
+    if mkv <= roots.mkv and not tainted:
         raise Downgrade("an earlier master key than this device has seen")
     try:
         mk = crypto.hpke_open(own.kem, own.de_seed, _share_info(account, sender, own.dv, own.kem, mkv), ct)
