@@ -116,7 +116,7 @@ def test_share_with_own_devices(ada: Person, kem: str) -> None:
 
 
 def test_a_key_planted_before_the_revocation(ada: Person) -> None:
-    """SLOT-025: a thief sends his own MK of a high generation; once his device is revoked the honest one replaces it."""
+    """SLOT-025: a thief sends a high MK of his own; once his device is revoked the honest one replaces it."""
     made, account, sender = rotation(ada), ada.keys.account, ada.keys.device.dv
     mine, thief = keys.new_device(rng("mine")), keys.new_device(rng("thief"))
     planted = keys.Roots(b"T" * 32, b"", 900)
