@@ -48,6 +48,7 @@ class Person:
     """An identity with any number of devices."""
 
     name: str
+    kem: str = "p384"
     scalar: bytes = b""
     handle: str = ""
     devs: list[Dev] = field(default_factory=list)
@@ -65,8 +66,8 @@ class Person:
     def dev(self) -> Dev:
         return self.devs[0]
 
-    def device(self, kem: str = "xwing", exp: int = NOW + YEAR, scalar: bytes | None = None) -> Dev:
-        label = f"{self.name}/{len(self.devs)}"
+    def device(self, kem: str = "", exp: int = NOW + YEAR, scalar: bytes | None = None) -> Dev:
+        label, kem = f"{self.name}/{len(self.devs)}", kem or self.kem
         seed, de_seed = rng(label + "/dk", 32), rng(label + "/de", 32)
         dk = crypto.ed25519_public(seed)
         cert = certificate.issue(scalar or self.scalar, self.handle, dk, kem, de_public(kem, de_seed), NOW - 100, exp)
@@ -83,7 +84,7 @@ class Log:
     """A log grown entry by entry through the machine; ``entries`` and ``states`` run in step."""
 
     def __init__(self, owner: Person, *, mode: str = "e2ee", epoch: bool = True, **over: Any) -> None:
-        policy = over.pop("policy", {})
+        policy = {"kem_min": "p384", **over.pop("policy", {})}
         body = {
             "v": 1,
             "nonce": b64e(rng(owner.name + "/nonce", 32)),

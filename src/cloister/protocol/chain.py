@@ -83,7 +83,7 @@ def _fresh(state: SphereState, header: dict[str, Any], device: Device, member: M
     if sealed != (state.mode == "e2ee") and not (state.mode == "e2ee" and state.policy.plaintext):
         raise BadFormat("CHN-004: enc does not fit the mode")
     if header["ep"] != state.ep:
-        _stale("ep is not the running epoch (CHN-006)")
+        raise StaleEpoch("CHN-006: ep is not the running epoch")
 
 
 def _stale(why: str) -> NoReturn:

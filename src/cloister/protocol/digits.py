@@ -5,6 +5,7 @@ Spec: DIG-001 to DIG-003.
 
 from __future__ import annotations
 
+from cloister.errors import FormatError
 from cloister.protocol.encoding import kdf, lp
 from cloister.protocol.ids import raw
 
@@ -20,11 +21,19 @@ def safety_number(one: str, other: str) -> str:
 
     Raises FormatError for anything that is no identifier.
     """
-    raw(one), raw(other)
+    for name in (one, other):
+        raw(name)
+        if not name.startswith("id-"):
+            raise FormatError("a safety number belongs to two identities")
     low, high = sorted((one, other))
     return digits(kdf(lp(low, high), b"", "sas", b"", 60))
 
 
 def head_code(digest: bytes) -> str:
-    """30 digits of a log entry's H(SI), to compare what two people see (DIG-003)."""
+    """30 digits of a log entry's H(SI), to compare what two people see (DIG-003).
+
+    Raises FormatError unless ``digest`` is 32 bytes.
+    """
+    if len(digest) != 32:
+        raise FormatError("a digest is 32 bytes")
     return digits(kdf(digest, b"", "head", b"", 30))

@@ -28,9 +28,10 @@ MAX_LIFE: Final = LIMITS["join_days"] * 86400
 
 @dataclass(frozen=True, slots=True)
 class JoinRequest:
-    """A verified request (JOIN-001, JOIN-003, JOIN-004). ``id`` is the joiner's handle, ``iks`` the identity keys from the first to ``ik``.
+    """A verified request (JOIN-001, JOIN-003, JOIN-004).
 
-    ``kems`` maps each dv to the (kem, DE) to use: the certificate's, or the renewed one of the signing device ``kid``.
+    ``id`` is the joiner's handle, ``iks`` the identity keys from the first to ``ik``. ``kems`` maps each dv to the
+    (kem, DE) to use: the certificate's, or the renewed one of the signing device ``kid``.
     ``jti`` is the link's invitation or None; ``by_link`` says whether ``ivs`` was verified.
     """
 

@@ -26,9 +26,10 @@ MAX_DEVICES: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class KeyLog:
-    """The state after entry ``seq`` (KLOG-001). ``devices``: active certificates by dv; ``revoked``: dvs that never return.
+    """The state after entry ``seq`` (KLOG-001).
 
-    ``id`` is the handle (id- of the first key), ``ik`` the present key, ``digest`` H(SI) of the last entry.
+    ``devices``: active certificates by dv; ``revoked``: dvs that never return. ``id`` is the handle (id- of the first
+    key), ``ik`` the present key, ``digest`` H(SI) of the last entry.
     """
 
     id: str
