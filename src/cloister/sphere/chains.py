@@ -8,7 +8,6 @@ Spec: RUN-001, RUN-011 to RUN-013.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from cloister.protocol.encoding import b64d
@@ -47,8 +46,7 @@ class GapRange(NamedTuple):
     silent: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ChainState:
+class ChainState(NamedTuple):
     """What is held of the chain of ``dv`` in ``sph``: ascending runs; up to ``floor`` nothing more is taken."""
 
     sph: str
@@ -110,8 +108,10 @@ def insert(runs: list[Run], new: Run) -> None:
 
 
 def _joined(lower: Run, upper: Run, under_ls: int) -> Run:
-    upper = upper._replace(first=lower.first, ph=lower.ph, first_ls=lower.first_ls)
-    return upper if upper.under_ls else upper._replace(under_ls=under_ls)
+    _, _, _, last, link, under, upper_under_ls, ls, tries, iat = upper
+    return Run(
+        lower.first, lower.ph, lower.first_ls, last, link, under, upper_under_ls or under_ls, ls, tries, iat
+    )  # fmt: skip
 
 
 def trim(runs: list[Run], floor: int) -> int:

@@ -218,7 +218,7 @@ def open(message: Message, key: EpochKey | None, *, mode: str = "e2ee") -> Paylo
     if key is None or key.n != head.ep or key.sph != head.sph:
         raise KeyUnknown(f"epoch {head.ep}")
     material = _material(key, head.kid, _raw(head.mid))
-    crypto.require_equal(material[32:], _raw(head.cm), DecryptFailed)
+    crypto.require_equal(b64e(material[32:]).encode(), head.cm.encode(), DecryptFailed)
     plain = crypto.aead_open(material[:32], _raw(head.n), sealed, message.header_part.encode("ascii"))
     payload = payloads.decode(padding.unpad(plain))
     if payload.pt:
@@ -238,9 +238,9 @@ def _info(sph: str, n: int, dv: str) -> bytes:
     return lp(PROTOCOL, "msg") + (len(ctx) + 16).to_bytes(4, "big") + ctx
 
 
-_STANDARD: Final = str.maketrans("-_", "+/")
+_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 
 
 def _raw(text: str) -> bytes:
-    # Only for members whose grammar decode has checked.
-    return binascii.a2b_base64(text.translate(_STANDARD) + "=" * (-len(text) % 4))
+    # Only for mid and nonce, whose grammar decode has checked.
+    return binascii.a2b_base64(text.encode().translate(_STANDARD) + b"==")

@@ -10,11 +10,11 @@ Spec: RUN-001 to RUN-016.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Literal, NamedTuple
+from weakref import WeakKeyDictionary, ref
 
-from cloister.errors import CheckFailed, FormatError, Gap, SignatureInvalid, VersionTooOld
+from cloister.errors import CheckFailed, FormatError, KeyUnknown, SignatureInvalid, VersionTooOld
 from cloister.protocol.encoding import b64d, b64e
 from cloister.protocol.history import History
 from cloister.protocol.roles import RANK
@@ -25,6 +25,8 @@ from cloister.sphere.chains import ChainState, Run, run_of
 from cloister.sphere.epoch import EpochKey
 from cloister.sphere.message import Head, Message
 from cloister.sphere.payload import Payload
+
+MAX_FACTS: Final = 65536
 
 Status = Literal["authentic", "duplicate", "version", "waiting", "refused"]
 
@@ -48,8 +50,7 @@ class Verdict(NamedTuple):
     replaces: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """Verdicts in the order of the frames, the chains after them, and what else became known.
 
     ``named``: (dv, seq, H) of messages that an authenticated successor names and that are not held; a caller that
@@ -102,20 +103,19 @@ def verify_page(
             groups[message.head.kid] = [(at, message)]
         else:
             group.append((at, message))
-    page = Page(verdicts, dict(chains), [], 0)
-    ahead = 0
+    after, named, ahead = dict(chains), [], 0
     for dv, group in groups.items():
         try:
             judge = _Judge(history, chains.get(dv) or ChainState(sph, dv), known or {}, verdicts)
-        except CheckFailed as error:
+        except KeyUnknown as error:
             for at, message in group:
                 status: Status = "waiting" if message.head.ls > history.seq else "refused"
                 verdicts[at] = Verdict(at, status, error.code, "the log does not know this device", message)
             continue
-        page.chains[dv] = judge.judge(group)
-        page.named.extend(judge.named())
+        after[dv] = judge.judge(group)
+        named += judge.named()
         ahead = max(ahead, judge.ahead)
-    return Page(verdicts, page.chains, page.named, ahead)
+    return Page(verdicts, after, named, ahead)
 
 
 def open_page(verdicts: Iterable[Verdict], keys: Mapping[int, EpochKey], history: History) -> list[Opened]:
@@ -124,18 +124,14 @@ def open_page(verdicts: Iterable[Verdict], keys: Mapping[int, EpochKey], history
     A message that does not open keeps its place with its code: C_KEY_UNKNOWN heals when the key comes.
     """
     opened: list[Opened] = []
-    owners: dict[str, tuple[str, bool]] = {}
+    facts = _facts(history)
     for verdict in verdicts:
         message = verdict.message
         if message is None or (verdict.status != "authentic" and verdict.status != "version"):
             continue
         head = message.head
-        known = owners.get(head.kid)
-        if known is None:
-            lowered = any(not tail.end for tail in history.tails(head.kid))
-            known = owners[head.kid] = (history.owner_of(head.kid), lowered)
-        author = known[0]
-        role = role_for(history, head.kid, head.seq, head.ls) if known[1] else history.role_at(author, head.ls)
+        author = facts.device(head.kid).owner
+        role = role_for(history, head.kid, head.seq, head.ls)
         try:
             payload = messages.open(message, keys.get(head.ep), mode=history.mode_at(head.ls))
         except (CheckFailed, VersionTooOld) as error:
@@ -148,11 +144,11 @@ def open_page(verdicts: Iterable[Verdict], keys: Mapping[int, EpochKey], history
 def role_for(history: History, dv: str, seq: int, ls: int) -> str:
     """The role that counts for what a message changes (RUN-010): the one at its ls, or the lower one when its device
     spoke it after the tail that a lowering entry recorded."""
-    owner = history.owner_of(dv)
-    role = history.role_at(owner, ls)
-    for tail in history.tails(dv):
-        if not tail.end and seq > tail.seq and ls < tail.at:
-            lowered = history.role_at(owner, tail.at)
+    device = _facts(history).device(dv)
+    role = history.role_at(device.owner, ls)
+    for tail in device.lowered:
+        if seq > tail.seq and ls < tail.at:
+            lowered = history.role_at(device.owner, tail.at)
             if RANK.get(lowered, 0) < RANK.get(role, 0):
                 role = lowered
     return role
@@ -160,6 +156,61 @@ def role_for(history: History, dv: str, seq: int, ls: int) -> str:
 
 _NONE = Verdict(-1, "refused")
 _FINE: tuple[Status, str, str] = ("authentic", "", "")
+
+
+class _Device(NamedTuple):
+    """A device in the log as it stands at ``seq``: where its chain was cut, and where its owner's role fell."""
+
+    seq: int
+    dk: bytes
+    owner: str
+    cuts: tuple[Tail, ...]
+    lowered: tuple[Tail, ...]
+
+
+class _Facts:
+    """What a history has answered before. A log only grows, so what it said of a position stays true."""
+
+    def __init__(self) -> None:
+        self.devices: dict[str, _Device] = {}
+        self.rules: dict[tuple[str, int, str, int, str], tuple[Status, str, str]] = {}
+        self.history: Callable[[], History | None]
+
+    def device(self, dv: str) -> _Device:
+        """Raises KeyUnknown."""
+        history = self.history()
+        known = self.devices.get(dv)
+        assert history is not None
+        if known is None or known.seq != history.seq:
+            tails = history.tails(dv)
+            cuts = tuple(sorted((t for t in tails if t.end), key=lambda t: t.seq))
+            lowered = tuple(t for t in tails if not t.end)
+            known = _Device(history.seq, history.key_of(dv), history.owner_of(dv), cuts, lowered)
+            self.devices[dv] = known
+        return known
+
+    def rule(self, head: Head) -> tuple[Status, str, str]:
+        """What the log says about a message whose ls it holds (RUN-007)."""
+        key = (head.kid, head.ls, head.lh, head.ep, head.enc)
+        found = self.rules.get(key)
+        if found is None:
+            history = self.history()
+            assert history is not None
+            if len(self.rules) >= MAX_FACTS:
+                self.rules.clear()
+            found = self.rules[key] = _log_rule(history, self.device(head.kid).owner, head)
+        return found
+
+
+_FACTS: Final[WeakKeyDictionary[History, _Facts]] = WeakKeyDictionary()
+
+
+def _facts(history: History) -> _Facts:
+    facts = _FACTS.get(history)
+    if facts is None:
+        facts = _FACTS[history] = _Facts()
+        facts.history = ref(history)
+    return facts
 
 
 class _Judge:
@@ -174,11 +225,10 @@ class _Judge:
     ) -> None:
         self.history, self.chain, self.known, self.verdicts = history, chain, known, verdicts
         self.dv = chain.dv
-        self.dk = history.key_of(chain.dv)
-        self.owner = history.owner_of(chain.dv)
-        self.cuts: list[Tail] = sorted((t for t in history.tails(chain.dv) if t.end), key=lambda t: t.seq)
+        facts = _facts(history)
+        device = facts.device(chain.dv)
+        self.dk, self.cuts, self.rule = device.dk, device.cuts, facts.rule
         self.runs = list(chain.runs)
-        self.rules: dict[tuple[int, str, int, str], tuple[Status, str, str]] = {}
         self.ahead = 0
 
     def judge(self, group: list[tuple[int, Message]]) -> ChainState:
@@ -352,7 +402,7 @@ class _Judge:
             return True
         if not self.history.base <= head.ls <= self.history.seq:
             return False
-        return self._rule(head)[1] == "C_NOT_MEMBER"
+        return self.rule(head)[1] == "C_NOT_MEMBER"
 
     def _cut_over(self, seq: int) -> Tail | None:
         """The tail a message at ``seq`` must be joined to, if any (RUN-009)."""
@@ -372,30 +422,19 @@ class _Judge:
     def _verdict(self, at: int, message: Message, ls: int, above: int | None = None, replaces: bytes = b"") -> None:
         """The verdict of an authenticated message (RUN-007, RUN-008)."""
         head = message.head
-        status, code, detail = self._rule(head)
+        status, code, detail = self.rule(head)
         if status == "authentic" and (head.ls < ls or (above is not None and head.ls > above)):
             status, code, detail = "refused", "C_LOG_INVALID", "goes back in the log"
         self.verdicts[at] = Verdict(at, status, code, detail, message, replaces)
 
-    def _rule(self, head: Head) -> tuple[Status, str, str]:
-        key = (head.ls, head.lh, head.ep, head.enc)
-        found = self.rules.get(key)
-        if found is None:
-            found = self.rules[key] = _log_rule(self.history, self.dv, self.owner, head)
-        return found
 
-
-def _log_rule(history: History, dv: str, owner: str, head: Head) -> tuple[Status, str, str]:
+def _log_rule(history: History, owner: str, head: Head) -> tuple[Status, str, str]:
     """What the verified log says about a message at its ls (RUN-007)."""
     ls = head.ls
-    try:
-        digest = history.digest(ls)
-    except Gap:
-        return "waiting", "C_GAP", "names a log entry not held"
     policy = history.policy_at(ls)
-    if not history.active(dv, ls) or (policy.guests == "read" and history.role_at(owner, ls) == "guest"):
+    if not history.active(head.kid, ls) or (policy.guests == "read" and history.role_at(owner, ls) == "guest"):
         return "refused", "C_NOT_MEMBER", "not an active member there"
-    if b64e(digest) != head.lh:
+    if b64e(history.digest(ls)) != head.lh:
         return "waiting", "C_LOG_FORK", "claims another log"
     epoch = history.epoch_at(ls)
     if history.mode_at(ls) == "e2ee":
