@@ -54,14 +54,14 @@ class Profile:
     def read(self, name: str) -> dict[str, Any] | None:
         """A JSON file of the folder, or None when it does not exist. Raises DiskTrouble."""
         try:
-            text = (self.folder / name).read_text("utf-8")
+            data = (self.folder / name).read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
             raise DiskTrouble(f"{name}: {error.strerror}") from None
         try:
-            value = json.loads(text)
-        except ValueError:
+            value = json.loads(data)
+        except (ValueError, RecursionError):
             raise DiskTrouble(f"{name} is damaged") from None
         if not isinstance(value, dict):
             raise DiskTrouble(f"{name} is damaged")
