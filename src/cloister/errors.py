@@ -245,6 +245,12 @@ class DeviceRetired(LocalError):
     code, exit_code = "L_RETIRED", 8
 
 
+class DeviceRevoked(LocalError):
+    """This device was removed from its account: it signs in anew or stays silent (CLT-007)."""
+
+    code, exit_code = "L_REVOKED", 4
+
+
 def all_subclasses(base: type[CloisterError] = CloisterError) -> dict[str, type[CloisterError]]:
     """Every concrete error class by code (ERR-001)."""
     found: dict[str, type[CloisterError]] = {}

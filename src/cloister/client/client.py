@@ -13,14 +13,25 @@ Spec: CLT-001 to CLT-030.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+import msgspec
+
 from cloister import crypto
+from cloister.account import keys as account_keys
+from cloister.account import vault as vaults
+from cloister.account.password import V0, V1
+from cloister.account.vault import Vault
+from cloister.client import acts, commits, doctor, enrol, joining, keys, memory, outbox, queue, signing, syncing
+from cloister.client import live as live_module
+from cloister.client.context import Context
 from cloister.client.events import Event
+from cloister.client.profile import PROFILE, Profile, expanded, read_key_file, write_private
 from cloister.client.records import (
     AccountInfo,
     DeviceInfo,
@@ -32,8 +43,23 @@ from cloister.client.records import (
     SphereInfo,
     SyncReport,
 )
-from cloister.client.sphere import Sphere
+from cloister.client.relay import Relay
+from cloister.client.sphere import Sphere, sphere_info
+from cloister.client.store import Store
 from cloister.client.transports.base import Transport
+from cloister.client.transports.http import HttpTransport
+from cloister.errors import (
+    AuthFailed,
+    CloisterError,
+    Locked,
+    NotFound,
+    RelayError,
+    Unreachable,
+    UsageError,
+    VaultError,
+)
+from cloister.protocol.state import Policy
+from cloister.sphere import compose, meta
 
 Clock = Callable[[], float]
 Rng = Callable[[int], bytes]
@@ -42,23 +68,20 @@ Rng = Callable[[int], bytes]
 class Opening:
     """Lets ``Client.open(...)`` be awaited or entered with ``async with``."""
 
-    def __init__(self, make: Callable[[], Any]) -> None:
+    def __init__(self, make: Callable[[], Client]) -> None:
         self._make = make
         self._client: Client | None = None
 
     def __await__(self) -> Generator[Any, None, Client]:
-        client: Client = yield from self._make().__await__()
-        return client
+        yield from asyncio.sleep(0).__await__()
+        return self._make()
 
     async def __aenter__(self) -> Client:
-        self._client = await self._make()
+        self._client = self._make()
         return self._client
 
     async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._client is not None:
             await self._client.close()
@@ -66,6 +89,18 @@ class Opening:
 
 class Client:
     """See the module. Create with ``Client.open``."""
+
+    def __init__(
+        self, profile: Profile, transport: Transport, clock: Clock, rng: Rng, *, settings: dict[str, Any], legacy: bool
+    ) -> None:
+        self.profile = profile
+        self.relay = Relay(transport)
+        self._clock, self._rng, self._legacy = clock, rng, legacy
+        self._settings = settings
+        self._vault = enrol.read_vault(profile)
+        self._vk: bytes | None = None
+        self._ctx: Context | None = None
+        self._listeners: list[asyncio.Queue[Event]] = []
 
     @classmethod
     def open(
@@ -85,21 +120,112 @@ class Client:
         ``server``: relay URL, needed once; http only for loopback hosts unless ``allow_http``. ``transport`` replaces
         the network (tests, pouch). ``ca_file``: PEM of a local authority. Raises UsageError, DiskTrouble.
         """
-        raise NotImplementedError
+
+        def make() -> Client:
+            profile = Profile(profile_dir)
+            settings = profile.read(PROFILE) or {"v": 1}
+            wanted = dict(settings)
+            if ca_file is not None:
+                wanted["ca_file"] = str(Path(ca_file).expanduser().resolve())
+            if allow_http:
+                wanted["allow_http"] = True
+            way: Transport
+            if transport is not None:
+                way = transport
+            elif server or wanted.get("server"):
+                way = HttpTransport(
+                    server or wanted["server"], ca_file=wanted.get("ca_file"), allow_http=bool(wanted.get("allow_http"))
+                )
+            else:
+                raise UsageError("this profile has no server yet: name one")
+            wanted["server"] = way.origin
+            if wanted != settings:
+                profile.write(PROFILE, wanted)
+            return cls(profile, way, clock, rng, settings=wanted, legacy=legacy_kdf)
+
+        return Opening(make)
 
     async def close(self) -> None:
         """Close connection, store and locks; forget keys."""
-        raise NotImplementedError
+        self.lock()
+        await self.relay.close()
+
+    # inner parts -------------------------------------------------------------------------------------------------
+    @property
+    def context(self) -> Context:
+        """The open profile. Raises Locked."""
+        if self._ctx is None:
+            raise Locked("this profile is locked" if self._vault else "nobody has signed in here yet")
+        return self._ctx
+
+    def _need_vault(self) -> Vault:
+        if self._vault is None:
+            raise Locked("nobody has signed in here yet")
+        return self._vault
+
+    def _now(self) -> int:
+        return int(self._clock()) if self._ctx is None else self._ctx.now()
+
+    def _publish(self, events: Iterable[Event]) -> None:
+        for event in events:
+            for queue_ in self._listeners:
+                queue_.put_nowait(event)
+
+    def _enter(self, vault: Vault, vk: bytes) -> Context:
+        store = Store(self.profile.store_path, vaults.store_key(vk, vault), publish=self._publish)
+        try:
+            packed, mk = store.secret("device"), store.secret("mk")
+            if packed is None or mk is None:
+                raise VaultError("the store does not hold this device")
+            device = account_keys.unpack_device(packed, vault.dv)
+        except BaseException:
+            store.close()
+            raise
+        ctx = Context(
+            self.profile, store, self.relay, self._clock, self._rng, vault.account, vault.login, device, mk,
+            int(store.get("mkv", 1)),
+        )  # fmt: skip
+        token = store.secret("token")
+        self.relay.token = token.decode("ascii") if token else None
+        self.relay.renew = ctx.session
+        self._vault, self._vk, self._ctx = vault, vk, ctx
+        return ctx
 
     # account -----------------------------------------------------------------------------------------------------
     @property
     def account(self) -> AccountInfo:
         """Who this profile is; works locked."""
-        raise NotImplementedError
+        vault = self._vault
+        if vault is None:
+            return AccountInfo("new", self.relay.origin)
+        status: Literal["pending", "locked", "open"] = "locked"
+        if vault.pending:
+            status = "pending"
+        elif self._ctx is not None:
+            status = "open"
+        admin = bool(self._ctx and self._ctx.store.get("admin", False))
+        name = self._settings.get("device_name", "")
+        return AccountInfo(status, self.relay.origin, vault.login, vault.account, vault.dv, name, admin)
 
     async def server_info(self) -> ServerInfo:
         """Ask the relay about itself; checks pinned realm and own origin (Downgrade if they changed)."""
-        raise NotImplementedError
+        info = await signing.server(self.relay, self._vault.realm if self._vault else None)
+        if self._ctx is not None:
+            self._ctx.set_clock(info.now)
+        skew = int(info.now - self._clock())
+        version = info.versions[-1] if info.versions else ""
+        return ServerInfo(self.relay.origin, info.realm, version, info.signup, tuple(info.origins), skew, info.setup)
+
+    def _name_device(self, device_name: str) -> str:
+        name = device_name or self._settings.get("device_name", "")
+        if name != self._settings.get("device_name", ""):
+            self._settings["device_name"] = name
+            self.profile.write(PROFILE, self._settings)
+        return str(name)
+
+    @property
+    def _version(self) -> int:
+        return V0 if self._legacy else V1
 
     async def create_account(
         self,
@@ -113,70 +239,230 @@ class Client:
         """Sign up with a set-up code or sign-up ticket, or with an invitation link (then returns the join request).
 
         The vault is on disk before the request (CLT-003): after a crash call again with the same password, or unlock.
-        Raises UsageError (login, password), AuthFailed (ticket), Conflict (name taken), Unreachable.
+        Raises UsageError, WeakPassword, AuthFailed (ticket), Conflict (name taken), Unreachable.
         """
-        raise NotImplementedError
+        if self._vault is not None and self._vault.pending:
+            await self.unlock(password)
+            return next(iter(self.pending()), None)
+        if self._vault is not None:
+            raise UsageError("this profile has an account already")
+        link = joining.parse_link(self.relay.origin, invite_link) if invite_link else None
+        name = self._name_device(device_name)
+        try:
+            await enrol.sign_up(
+                self.profile, self.relay, self._rng, self._now, login, password, version=self._version, ticket=ticket,
+                link=link, content=lambda device: memory.first_content(device.dv, name),
+            )  # fmt: skip
+        finally:
+            self._vault = enrol.read_vault(self.profile)
+        await self.unlock(password)
+        with self.context.store.step():
+            self.context.store.put("device_names", {self.context.dv: name})
+            self.context.store.put("state_dirty", True)
+        await self._look_at_account()
+        return next(iter(self.pending()), None)
+
+    async def _look_at_account(self) -> None:
+        try:
+            row = await self.relay.account()
+        except (RelayError, Unreachable):
+            return
+        self.context.store.put("admin", row.admin)
 
     async def sign_in(self, login: str, password: str, device_name: str = "") -> None:
-        """Make this profile a new device of an existing account (CLT-005). Raises AuthFailed, Downgrade."""
-        raise NotImplementedError
+        """Make this profile a new device of an existing account (CLT-005).
+
+        In a profile that has a device already it is replaced: what only it held (waiting texts, keys kept only here)
+        is carried over if the same password opens it, and the old device is revoked. Raises AuthFailed, Downgrade.
+        """
+        old = self._vault
+        if old is not None and not (old.pending or self._must_renew()):
+            raise UsageError("this profile is signed in already")
+        kept = await self._carry(old, password) if old is not None and not old.pending else None
+        self.lock()
+        name = self._name_device(device_name)
+        realm = old.realm if old is not None else None
+        vault, vk = await enrol.add_device(
+            self.profile, self.relay, self._rng, self._now, login, password, version=self._version, realm=realm,
+            retire=old.dv if old is not None and not old.pending else None,
+        )  # fmt: skip
+        ctx = self._enter(vault, vk)
+        with ctx.store.step():
+            ctx.store.put("device_names", {ctx.dv: name})
+            ctx.store.put("state_dirty", True)
+            if kept is not None:
+                enrol.restore(ctx.store, kept)
+        await self._look_at_account()
+        await self.sync()
+
+    def _must_renew(self) -> bool:
+        """Whether the present device is of no more use: retired, revoked, or locked for good."""
+        if self._ctx is None:
+            return True
+        return bool(self._ctx.store.get("retired")) or self._ctx.dv in self._ctx.store.get("revoked", [])
+
+    async def _carry(self, old: Vault, password: str) -> enrol.Kept | None:
+        try:
+            ctx = self._ctx or self._enter(old, await self._vault_key(old, password))
+        except (CloisterError, OSError):
+            return None
+        return enrol.take_along(ctx.store)
+
+    async def _vault_key(self, vault: Vault, password: str) -> bytes:
+        stretched = await signing.slow(
+            password, vault.login, vault.realm, vault.salt16, version=vault.ver, pinned=vault.ver
+        )
+        return vaults.open_with_password(vault, stretched.kek)
 
     async def sign_out(self, *, wipe: bool = False) -> None:
         """End the session; with ``wipe`` delete the profile's content from this machine."""
-        raise NotImplementedError
+        if self._ctx is not None:
+            try:
+                row = await self.relay.account()
+                this = next((one.n for one in row.sessions if one.this), None)
+                if this is not None:
+                    await self.relay.end_session(this)
+            except (RelayError, Unreachable):
+                pass
+            self._ctx.store.put_secret("token", None)
+        self.lock()
+        if wipe:
+            enrol.forget(self.profile)
+            self._vault = None
 
     async def unlock(self, password: str) -> None:
-        """Open the vault with the password; works offline. Raises AuthFailed for a wrong password."""
-        raise NotImplementedError
+        """Open the vault with the password; works offline. Raises AuthFailed for a wrong password (CLT-004).
+
+        Settles a sign-up or password change whose answer was never seen, when the relay can be reached.
+        """
+        vault, following = self._need_vault(), acts.read_next(self.profile)
+        by_next = False
+        try:
+            vk = await self._vault_key(vault, password)
+        except VaultError:
+            if following is None:
+                raise AuthFailed("the vault does not open") from None
+            try:
+                vk = await self._vault_key(following, password)
+            except VaultError:
+                raise AuthFailed("the vault does not open") from None
+            by_next = True
+        ctx = self._enter(vault, vk)
+        if vault.pending:
+            await self._resume(vault, password)
+        elif following is not None:
+            try:
+                self._vault = await acts.settle_password(ctx, vault, password, opened_by_next=by_next)
+            except (Unreachable, RelayError):
+                pass
+        if ctx.store.get("mk_due"):
+            try:
+                await acts.refresh_master(ctx, self._need_vault(), password)
+            except (Unreachable, RelayError):
+                pass
+
+    async def _resume(self, vault: Vault, password: str) -> None:
+        ctx = self.context
+        try:
+            await enrol.resume_sign_up(self.profile, self.relay, self._rng, vault, ctx.store, password)
+        except BaseException:
+            self.lock()
+            self._vault = enrol.read_vault(self.profile)
+            raise
+        self._vault = enrol.read_vault(self.profile)
 
     async def unlock_with_key(self, key: bytes) -> None:
-        """Open the vault with the key an agent holds (``agent_key``)."""
-        raise NotImplementedError
+        """Open the vault with the key an agent holds (``agent_key``). Raises VaultError."""
+        self._enter(self._need_vault(), key)
 
     async def unlock_with_file(self, path: str | Path) -> None:
         """Open the vault by a key file, which must be yours and mode 0600 (bots)."""
-        raise NotImplementedError
+        vault = self._need_vault()
+        self._enter(vault, vaults.open_with_key(vault, "file", read_key_file(path)))
 
     async def make_key_file(self, path: str | Path) -> None:
-        """Write a key file (mode 0600) that opens this vault."""
-        raise NotImplementedError
+        """Write a key file (mode 0600) that opens this vault; an earlier one stops working."""
+        vault, key = self._need_vault(), self._rng(vaults.VK_LENGTH)
+        opener = vaults.key_opener(vault, "file", key, self.agent_key(), self._rng)
+        write_private(expanded(path), vaults.key_file(key))
+        self._vault = vaults.with_opener(vault, opener)
+        enrol.write_vault(self.profile, self._vault)
 
     def agent_key(self) -> bytes:
         """The open vault's key, 32 bytes, for an agent process with a time-out. Never write it anywhere."""
-        raise NotImplementedError
+        if self._vk is None:
+            raise Locked("this profile is locked")
+        return self._vk
 
     def lock(self) -> None:
         """Forget every key in memory and close the store."""
-        raise NotImplementedError
+        if self._ctx is not None:
+            self._ctx.store.close()
+        self._ctx, self._vk = None, None
+        self.relay.token, self.relay.renew = None, None
 
     async def change_password(self, old: str, new: str) -> None:
-        """Change the password (CLT-006). Raises AuthFailed, UsageError, Conflict (changed elsewhere)."""
-        raise NotImplementedError
+        """Change the password (CLT-006). Raises AuthFailed, WeakPassword, Conflict (changed elsewhere)."""
+        ctx = self.context
+        async with self.profile.writer("account"):
+            self._vault = await acts.change_password(ctx, self._need_vault(), self.agent_key(), old, new)
 
     async def devices(self) -> list[DeviceInfo]:
-        """Own devices from the verified key log."""
-        raise NotImplementedError
+        """Own devices from the verified key log, fetched if the relay can be reached."""
+        try:
+            await memory.refresh_klog(self.context)
+        except (Unreachable, RelayError):
+            pass
+        return memory.devices(self.context)
 
     async def revoke_device(self, dv: str, password: str) -> None:
-        """Revoke a device everywhere and make a new master key, in one resumable flow (CLT-007)."""
-        raise NotImplementedError
+        """Revoke a device everywhere and make a new master key, in one resumable flow (CLT-007).
+
+        ``dv`` may be a unique prefix or a device name. Raises NotFound, UsageError, AuthFailed, Conflict, Unreachable.
+        """
+        ctx = self.context
+        chosen = [d.dv for d in memory.devices(ctx) if d.dv.startswith(dv) or (d.name == dv and d.active)]
+        pending = ctx.store.get("revoking")
+        if pending and pending["dv"].startswith(dv):
+            chosen = [pending["dv"]]
+        if len(set(chosen)) != 1:
+            raise NotFound("no such device") if not chosen else UsageError("more than one device fits")
+        async with self.profile.writer("account"):
+            await acts.revoke_device(ctx, self._need_vault(), chosen[0], password)
+        await self.sync()
 
     async def sessions(self) -> list[dict[str, Any]]:
         """Sessions the relay keeps for this account."""
-        raise NotImplementedError
+        self.context.now()
+        row = await self.relay.account()
+        return [msgspec.to_builtins(one) for one in row.sessions]
 
-    async def end_session(self, n: int) -> None:
+    async def end_session(self, n: str) -> None:
         """End one session."""
-        raise NotImplementedError
+        self.context.now()
+        await self.relay.end_session(n)
 
     # spheres -----------------------------------------------------------------------------------------------------
     def spheres(self, *, past: bool = False) -> list[SphereInfo]:
         """Spheres of this device, by title."""
-        raise NotImplementedError
+        ctx = self.context
+        rows = [sphere_info(ctx, ctx.replica(sph)) for sph, _ in ctx.store.rows("sphere")]
+        shown = [one for one in rows if past or one.status in ("active", "asked")]
+        return sorted(shown, key=lambda one: (one.title.lower(), one.sph))
 
     def sphere(self, name_or_prefix: str) -> Sphere:
         """Handle by title, unique beginning of a title, or id prefix. Raises NotFound, UsageError (ambiguous)."""
-        raise NotImplementedError
+        rows, text = self.spheres(past=True), name_or_prefix.strip().lower()
+        found = [one for one in rows if text in (one.title.lower(), one.sph.lower())]
+        found = found or [one for one in rows if text and one.title.lower().startswith(text)]
+        found = found or [one for one in rows if len(text) >= 5 and one.sph.startswith(name_or_prefix.strip())]
+        present = [one for one in found if one.status in ("active", "asked")]
+        found = present or found
+        if not found:
+            raise NotFound("no sphere of this name")
+        if len(found) > 1:
+            raise UsageError("more than one sphere fits: use the beginning of the id")
+        return Sphere(self, found[0].sph)
 
     async def create_sphere(
         self,
@@ -188,51 +474,109 @@ class Client:
         topic: str = "",
         policy: dict[str, Any] | None = None,
     ) -> Sphere:
-        """Create a sphere with yourself as owner."""
-        raise NotImplementedError
+        """Create a sphere with yourself as owner. Raises UsageError, Unreachable (finished at the next sync)."""
+        ctx = self.context
+        ik, certs = memory.identity(ctx)
+        settings = Policy.from_body({**Policy().as_body(), **(policy or {})})
+        intents: list[compose.Intent] = [
+            compose.Create(
+                name=ctx.login, ik=ik, cert=certs[0], mode=mode, delivery=delivery, custody=custody, policy=settings,
+                rotations=tuple(memory.rotations(ctx)),
+            ),
+            compose.SetMeta(meta.Text(title, topic)),
+        ]  # fmt: skip
+        draft = compose.compose(None, None, commits.author(ctx), intents, now=ctx.now(), rng=ctx.rng)
+        rep = await commits.create(ctx, draft)
+        await self._after_key(rep.sph)
+        return Sphere(self, rep.sph)
+
+    async def _after_key(self, sph: str) -> None:
+        """Slots and state after a new key; what cannot be done now is done at the next sync."""
+        tally = syncing.Tally()
+        try:
+            async with self.profile.writer(sph):
+                await keys.put_slots(self.context, self.context.replica(sph))
+            await syncing.account(self.context, tally)
+        except (RelayError, Unreachable):
+            pass
 
     async def join(self, link: str) -> Pending:
         """Ask to join by an invitation link (the fragment alone is enough). Raises Forbidden when it is closed."""
-        raise NotImplementedError
+        ctx = self.context
+        h = await joining.ask(ctx, joining.parse_link(self.relay.origin, link))
+        return next(one for one in joining.pending(ctx) if one.hash == h)
 
     def pending(self) -> list[Pending]:
         """Own join requests."""
-        raise NotImplementedError
+        return joining.pending(self.context)
 
     async def cancel_join(self, pending: Pending) -> None:
         """Take a join request back."""
-        raise NotImplementedError
+        await self.relay.withdraw_join(pending.hash)
+        with self.context.store.step():
+            self.context.store.run("DELETE FROM request WHERE h = ? AND mine = 1", pending.hash)
 
     async def requests(self, sphere: Sphere | str) -> list[Request]:
         """Join requests of one sphere."""
-        raise NotImplementedError
+        one = self.sphere(sphere) if isinstance(sphere, str) else sphere
+        return await one.requests()
 
     # traffic -----------------------------------------------------------------------------------------------------
     async def sync(self) -> SyncReport:
         """One round: inbox, logs, messages, healing, outbox. Offline is a report, not an error."""
-        raise NotImplementedError
+        return await syncing.once(self.context)
 
-    def events(self, *, live: bool = True) -> AsyncIterator[Event]:
+    async def events(self, *, live: bool = True) -> AsyncIterator[Event]:
         """Events as they become durable; with ``live`` keeps the connection up with back-off until closed."""
-        raise NotImplementedError
+        heard: asyncio.Queue[Event] = asyncio.Queue()
+        self._listeners.append(heard)
+        task = asyncio.create_task(live_module.run(self.context)) if live else None
+        try:
+            while True:
+                getter = asyncio.create_task(heard.get())
+                waits: set[asyncio.Task[Any]] = {getter} | ({task} if task is not None else set())
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                if getter.done():
+                    yield getter.result()
+                    continue
+                getter.cancel()
+                while not heard.empty():
+                    yield heard.get_nowait()
+                assert task is not None
+                task.result()
+                return
+        finally:
+            self._listeners.remove(heard)
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
 
     def outbox(self) -> list[OutboxItem]:
         """Items not yet accepted by the relay, in order."""
-        raise NotImplementedError
+        return queue.items(self.context)
 
     async def retry(self, item_id: str, *, anyway: bool = False) -> None:
         """Try again; ``anyway`` answers a held item's question with yes."""
-        raise NotImplementedError
+        ctx = self.context
+        item = queue.find(ctx, item_id)
+        async with self.profile.writer(item.sph):
+            outbox.retry(ctx, item.id, anyway=anyway)
+            await outbox.flush(ctx, item.sph)
 
     async def drop(self, item_id: str) -> None:
         """Delete an item that has not been sent. Raises UsageError if it may be on its way already."""
-        raise NotImplementedError
+        ctx = self.context
+        item = queue.find(ctx, item_id)
+        async with self.profile.writer(item.sph):
+            outbox.drop(ctx, item.id)
 
     async def doctor(self, sphere: Sphere | str | None = None) -> list[Finding]:
         """Check profile, relay, logs, keys, chains and outbox; never changes anything."""
-        raise NotImplementedError
+        one = self.sphere(sphere) if isinstance(sphere, str) else sphere
+        return await doctor.examine(self.context, self._need_vault(), one.sph if one else None)
 
     # administration ----------------------------------------------------------------------------------------------
     async def admin(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Call an /admin endpoint (path without prefix, e.g. ``health``) with an administrator's session."""
-        raise NotImplementedError
+        self.context.now()
+        return await self.relay.call(dict[str, Any], method, f"/admin/{path}", body)

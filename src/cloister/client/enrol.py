@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from cloister.account import devices, keys, signup, state_slot
@@ -141,6 +142,7 @@ async def sign_up(
             store.put_secret("signup", json_emit(made.body))
             store.put("state_pin", {"ctr": made.state_pin.ctr, "h": b64e(made.state_pin.digest)})
             store.put("cert", first.cert)
+            store.put("klog", [first.start, first.entry])
             if request is not None and link is not None:
                 remember_join(store, request, link)
         write_vault(profile, made.vault)
@@ -230,8 +232,7 @@ async def add_device(
         with store.step():
             keep_device(store, device, opened.roots.mk, opened.roots.mkv)
             store.put("cert", change.cert)
-            store.put("entering", True)
-            store.put("klog_pin", {"seq": opened.klog.seq, "h": b64e(opened.klog.digest)})
+            store.put("slots_due", True)
         write_vault(profile, vault)
     finally:
         store.close()
@@ -252,3 +253,36 @@ def state_of(
     """Open the state slot under MK, signed by a device the key log lists (SLOT-015). Raises VaultError, LogRollback."""
     active = {dv: cert.dk for dv, cert in klog.devices.items()}
     return state_slot.open_state(mk, vault_account, int(slot.ctr or 0), b64d(slot.bytes), active, pin)
+
+
+def with_version(vault: Vault, version: int) -> Vault:
+    """The vault with another pinned password processing version (never a lower one)."""
+    return replace(vault, ver=max(vault.ver, version))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a replaced device may have held alone: waiting texts and epoch keys."""
+
+    outbox: list[tuple[str, str, str]]
+    keys: list[tuple[str, int, bytes]] = field(repr=False)
+
+
+def take_along(store: Store) -> Kept:
+    """Read from the old store what its successor needs (CLT-014)."""
+    rows = store.all("SELECT id, sph, data FROM outbox ORDER BY n")
+    found = store.all("SELECT sph, n, secret FROM epoch_key")
+    return Kept(
+        [(item, sph, data) for item, sph, data in rows],
+        [(sph, n, bytes(secret)) for sph, n, secret in found],
+    )
+
+
+def restore(store: Store, kept: Kept) -> None:
+    """Put it into the new store; inside a step. Keys wait like slots do, until the log recognises them."""
+    for item, sph, data in kept.outbox:
+        row = {**json.loads(data), "jws": "", "tries": 0}
+        store.run("INSERT INTO outbox (id, sph, state, data) VALUES (?, ?, 'waiting', ?)", item, sph, json.dumps(row))
+    for sph, n, secret in kept.keys:
+        row = {"secret": b64e(secret)}
+        store.run("INSERT OR REPLACE INTO todo VALUES (?, ?)", f"slot/e.{sph}.{n}", json.dumps(row))

@@ -41,7 +41,8 @@ def pin(store: Store, id: str) -> dict[str, Any]:  # noqa: A002 - the spec's wor
 
 def put_pin(store: Store, id: str, **changes: Any) -> dict[str, Any]:  # noqa: A002
     """Change members of a pin."""
-    value = {**pin(store, id), **changes}
+    old = pin(store, id)
+    value = {**old, **changes, "rev": int(old.get("rev", 0)) + 1}
     store.run("INSERT OR REPLACE INTO pin VALUES (?, ?)", id, json.dumps(value))
     store.put("state_dirty", True)
     return value

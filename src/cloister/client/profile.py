@@ -148,3 +148,8 @@ def read_key_file(path: str | Path) -> bytes:
         return vaults.read_key_file(text)
     except FormatError:
         raise UsageError("this is not a key file") from None
+
+
+def expanded(path: str | Path) -> Path:
+    """A path with the home folder filled in."""
+    return Path(path).expanduser()

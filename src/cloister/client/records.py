@@ -259,3 +259,4 @@ class ServerInfo:
     signup: str
     origins: tuple[str, ...]
     skew: int
+    setup: bool = False

@@ -1,0 +1,199 @@
+"""Acts that need the password: change it, or take a device away.
+
+Both are one compare-and-swap at the relay and survive a crash at any point: the new opener, or the new master key, is
+on disk before the request, and the old one stays until the answer is known (CLT-006, CLT-007). RK, IK and the password
+are dropped when the act is sent.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from cloister.account import credentials, devices, keys
+from cloister.account import vault as vaults
+from cloister.account.keys import Roots
+from cloister.account.password import check_new
+from cloister.account.vault import Vault
+from cloister.client import enrol, memory, signing
+from cloister.client import keys as epoch_keys
+from cloister.client.context import Context
+from cloister.client.profile import VAULT, Profile, write_private
+from cloister.errors import AuthFailed, CloisterError, Conflict, NotFound, RelayError, Unreachable, UsageError
+from cloister.protocol import api
+from cloister.protocol.encoding import b64d, b64e
+from cloister.protocol.keylog import KeyLog
+
+NEXT = "vault.next.json"
+
+
+def _roots_body(body: dict[str, object]) -> api.NewRoots:
+    return msgspec.convert(body, api.NewRoots)
+
+
+# --- password -----------------------------------------------------------------------------------------------------
+
+
+def read_next(profile: Profile) -> Vault | None:
+    """The vault of a password change whose answer is not known."""
+    try:
+        return vaults.decode((profile.folder / NEXT).read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def promote(profile: Profile) -> Vault:
+    """The new password is the account's: its vault takes the place of the old one."""
+    (profile.folder / NEXT).replace(profile.folder / VAULT)
+    vault = enrol.read_vault(profile)
+    assert vault is not None
+    return vault
+
+
+async def change_password(ctx: Context, vault: Vault, vk: bytes, old: str, new: str) -> Vault:
+    """Change the password (CLT-006); returns the vault now in force.
+
+    Raises WeakPassword, AuthFailed (``old`` is wrong), Conflict (changed on another device), Unreachable: then either
+    password opens this device until one of them has signed in.
+    """
+    check_new(new, vault.login)
+    proven = await signing.prove(ctx.relay, ctx.rng, vault.login, old, vault.realm, version=vault.ver, vault=vault)
+    opened = await signing.open_roots(ctx.relay, proven, mkv=ctx.mkv)
+    fresh = await signing.slow(new, vault.login, vault.realm, vault.salt16)
+    body = credentials.change_password(
+        opened.row.cred_ver, opened.roots, fresh, account=ctx.id, login=vault.login, salt16=vault.salt16, rng=ctx.rng
+    )
+    after = enrol.with_version(vault, fresh.version)
+    if "pin" not in vaults.opener_kinds(vault):
+        after = vaults.with_opener(after, vaults.password_opener(after, vk, fresh.kek, ctx.rng))
+    write_private(ctx.profile.folder / NEXT, vaults.encode(after))
+    try:
+        await ctx.relay.put_roots(_roots_body(body), proven.token)
+    except Unreachable:
+        return await settle_password(ctx, vault, new, opened_by_next=True)
+    except RelayError as error:
+        if isinstance(error, Conflict | AuthFailed) or error.status < 500:
+            ctx.profile.remove(NEXT)
+        raise
+    return promote(ctx.profile)
+
+
+async def settle_password(ctx: Context, vault: Vault, password: str, *, opened_by_next: bool) -> Vault:
+    """Find out which password the account has, by signing in with the one just typed (CLT-006).
+
+    Raises Unreachable while that cannot be asked; both openers then stay.
+    """
+    following = read_next(ctx.profile)
+    if following is None:
+        return vault
+    tried = following if opened_by_next else vault
+    try:
+        await signing.prove(ctx.relay, ctx.rng, vault.login, password, vault.realm, version=tried.ver, vault=tried)
+        new_holds = opened_by_next
+    except AuthFailed:
+        new_holds = not opened_by_next
+    if new_holds:
+        return promote(ctx.profile)
+    ctx.profile.remove(NEXT)
+    return vault
+
+
+# --- taking a device away -----------------------------------------------------------------------------------------
+
+
+async def revoke_device(ctx: Context, vault: Vault, dv: str, password: str) -> None:
+    """Revoke an own device and make a new master key (CLT-007); the spheres follow with the next sync.
+
+    May be called again after a crash or an error and goes on where it was. Raises NotFound, UsageError for this very
+    device, AuthFailed, Conflict, Unreachable.
+    """
+    if dv == ctx.dv:
+        raise UsageError("revoke this device from another one")
+    proven = await signing.prove(ctx.relay, ctx.rng, vault.login, password, vault.realm, version=vault.ver, vault=vault)
+    log = await memory.refresh_klog(ctx)
+    pending = ctx.store.get("revoking")
+    if dv not in log.devices and (pending is None or pending["dv"] != dv):
+        raise NotFound("no such device")
+    if pending is None or pending["dv"] != dv:
+        ctx.store.put("revoking", {"dv": dv, "mkv": ctx.mkv})
+        pending = {"dv": dv, "mkv": ctx.mkv}
+    if dv in log.devices:
+        held = (log.seq, log.digest)
+        opened = await signing.open_roots(ctx.relay, proven, mkv=ctx.mkv, pin=held)
+        change = devices.revoke(opened.ik, opened.klog, dv, ctx.now())
+        await ctx.relay.revoke_device(dv, change.entry, proven.token)
+        log = await memory.refresh_klog(ctx)
+    if ctx.mkv <= pending["mkv"]:
+        await _new_master(ctx, proven, log)
+    with ctx.store.step():
+        ctx.store.put("revoked", sorted({*ctx.store.get("revoked", []), dv}))
+        ctx.store.put("revoking", None)
+        ctx.store.put("state_dirty", True)
+
+
+async def _new_master(ctx: Context, proven: signing.Proven, log: KeyLog) -> None:
+    """MK of the next generation: durable here, then at the relay, then at the other own devices."""
+    opened = await signing.open_roots(ctx.relay, proven, mkv=ctx.mkv)
+    if _adopt(ctx, opened.roots):
+        return
+    state = await memory.read(ctx, log)
+    if state is None:
+        raise NotFound("the account's state cannot be read; sync first")
+    with ctx.store.step():
+        if memory.pinned(ctx) is None or state.ctr > memory.pinned(ctx).ctr:  # type: ignore[union-attr]
+            memory.merge(ctx, state.content)
+            memory.keep_pin(ctx, state.pin)
+    wanted = memory.content(ctx)
+    rotation = credentials.rotate_master(
+        opened.row.cred_ver, opened.roots, proven.stretched, account=ctx.id, author=ctx.keys, state=state,
+        content=wanted, rng=ctx.rng,
+    )  # fmt: skip
+    ctx.store.put_secret("mk_next", rotation.roots.mk)
+    await ctx.relay.put_roots(_roots_body(rotation.body), proven.token)
+    with ctx.store.step():
+        memory.keep_pin(ctx, rotation.state_pin)
+        ctx.store.put("state_seen", wanted)
+    _adopt(ctx, rotation.roots)
+    await share_master(ctx, log)
+
+
+def _adopt(ctx: Context, roots: Roots) -> bool:
+    """Use a newer master key that the password opened; False when it is the one held."""
+    if roots.mkv <= ctx.mkv:
+        return False
+    with ctx.store.step():
+        ctx.store.put_secret("mk", roots.mk)
+        ctx.store.put_secret("mk_next", None)
+        ctx.store.put("mkv", roots.mkv)
+        ctx.store.put("mk_due", None)
+    ctx.mk, ctx.mkv = roots.mk, roots.mkv
+    return True
+
+
+async def share_master(ctx: Context, log: KeyLog) -> None:
+    """Hand the new master key to the other own devices, through a sphere both are in (SLOT-025)."""
+    for dv, cert in log.devices.items():
+        if dv == ctx.dv:
+            continue
+        sph = next((s for s, _ in ctx.store.rows("sphere") if _both_in(ctx, s, dv)), None)
+        if sph is None:
+            continue
+        roots = keys.Roots(ctx.mk, b"", ctx.mkv)
+        ct = credentials.seal_mk_share(ctx.id, ctx.dv, dv, cert.kem, cert.de, roots)
+        made = epoch_keys.letter(ctx, sph, "mk", idR=ctx.id, dvR=dv, kem=cert.kem, mkv=ctx.mkv, ct=b64e(ct))
+        try:
+            await ctx.relay.post([dv], made)
+        except CloisterError:
+            continue  # that device asks for the password instead
+
+
+def _both_in(ctx: Context, sph: str, dv: str) -> bool:
+    state = ctx.replica(sph).state
+    return state is not None and state.author(dv) is not None and state.author(ctx.dv) is not None
+
+
+async def refresh_master(ctx: Context, vault: Vault, password: str) -> bool:
+    """Take the present master key by password, when another device made a new one and nobody handed it on."""
+    proven = await signing.prove(ctx.relay, ctx.rng, vault.login, password, vault.realm, version=vault.ver, vault=vault)
+    row = await ctx.relay.roots(proven.token)
+    reply = {"wMK": b64d(row.wMK), "wRK": b64d(row.wRK)}
+    return _adopt(ctx, credentials.open_roots(proven.stretched, ctx.id, reply, row.mkv, seen=ctx.mkv))

@@ -1,0 +1,106 @@
+"""The doctor: what is right and what is not, found without changing anything.
+
+Each finding names its object and, when something is wrong, the code whose words say what to do. Reads the store and,
+when it can be reached, the relay's public facts.
+
+Spec: CLT-031.
+"""
+
+from __future__ import annotations
+
+import json
+
+from cloister.account.vault import Vault, opener_kinds
+from cloister.client import intake, keys, memory, outbox, signing
+from cloister.client.context import Context
+from cloister.client.records import Finding
+from cloister.client.replica import Replica
+from cloister.errors import CloisterError
+from cloister.sphere import run
+
+# A clock further from the relay's than this is worth saying, though it breaks nothing.
+SKEW = 600
+
+
+async def examine(ctx: Context, vault: Vault, sph: str | None) -> list[Finding]:
+    """All findings, the account's first; only one sphere's with ``sph``."""
+    found = [] if sph else [*_profile(ctx, vault), *await _relay(ctx, vault), *_account(ctx)]
+    for one in [sph] if sph else [row[0] for row in ctx.store.rows("sphere")]:
+        found += _sphere(ctx, ctx.replica(one))
+    return found
+
+
+def _profile(ctx: Context, vault: Vault) -> list[Finding]:
+    mode = ctx.profile.folder.stat().st_mode & 0o777
+    kinds = ", ".join(sorted(opener_kinds(vault)))
+    integrity = ctx.store.one("PRAGMA quick_check")
+    intact = integrity is not None and integrity[0] == "ok"
+    return [
+        Finding(
+            "profile", not mode & 0o077, f"folder mode {mode:03o}, opens by {kinds}", "L_DISK" if mode & 0o077 else ""
+        ),
+        Finding("store", intact, "whole" if intact else "damaged", "" if intact else "L_DISK"),
+    ]
+
+
+async def _relay(ctx: Context, vault: Vault) -> list[Finding]:
+    try:
+        info = await signing.server(ctx.relay, vault.realm)
+    except CloisterError as error:
+        return [Finding("server", False, f"{ctx.relay.origin} does not answer as expected", error.code)]
+    skew = int(info.now - ctx.clock())
+    return [
+        Finding("server", True, f"{ctx.relay.origin} answers, sign-up is {info.signup}"),
+        Finding("clock", abs(skew) <= SKEW, f"this machine is {abs(skew)} s {'behind' if skew > 0 else 'ahead'}"),
+    ]
+
+
+def _account(ctx: Context) -> list[Finding]:
+    log = memory.klog(ctx)
+    rows = [Finding("account", ctx.dv in log.devices, f"{ctx.login}, {len(log.devices)} active devices")]
+    if ctx.store.get("retired"):
+        rows.append(Finding("device", False, "a copy of this device has spoken", "L_RETIRED"))
+    if ctx.dv in ctx.store.get("revoked", []):
+        rows.append(Finding("device", False, "this device was removed", "L_REVOKED"))
+    if ctx.store.get("revoking"):
+        rows.append(Finding("device", False, "removing a device is not finished", "L_MASTER_KEY"))
+    if ctx.store.get("mk_due"):
+        rows.append(Finding("keys", False, "another device made a new master key", "L_MASTER_KEY"))
+    return rows
+
+
+def _sphere(ctx: Context, rep: Replica) -> list[Finding]:
+    name, rows = rep.note.get("title", "") or rep.note.get("label", "") or rep.sph[:9], []
+    if rep.stop is not None:
+        rows.append(Finding(name, False, "sending is stopped", rep.stop.code, rep.sph))
+    if rep.state is None or rep.history is None:
+        return [*rows, Finding(name, True, rep.status, "", rep.sph)]
+    state, history = rep.known
+    rows.append(Finding(name, True, f"log of {history.seq + 1} entries verified", "", rep.sph))
+    if rep.note.get("refused"):
+        rows.append(Finding(name, False, "the server refuses; no signed entry shows a removal", "E_FORBIDDEN", rep.sph))
+    missing = keys.missing(ctx, rep)
+    listed = ", ".join(map(str, missing[:8]))
+    said = f"keys {listed} are missing" if missing else f"{len(rep.keys)} keys here"
+    rows.append(Finding(name, not missing, said, "C_KEY_UNKNOWN" if missing else "", rep.sph))
+    if not rep.note.get("confirmed", True):
+        rows.append(Finding(name, True, "not yet confirmed by the inviter", "", rep.sph))
+    lost = 0
+    for chain in intake.chains(ctx, rep.sph).values():
+        lost += sum(g.last - g.first + 1 for g in run.gaps(chain, state.policy, ctx.now()) if not g.silent)
+    rows.append(
+        Finding(
+            name, not lost, f"{lost} messages missing" if lost else "chains whole", "C_GAP" if lost else "", rep.sph
+        )
+    )
+    for code, count in ctx.store.all(
+        "SELECT code, count(*) FROM message WHERE sph = ? AND state IN ('damaged', 'quarantined') GROUP BY code",
+        rep.sph,
+    ):
+        rows.append(Finding(name, False, f"{count} messages did not pass their check", code, rep.sph))
+    for item, state_, data in ctx.store.all("SELECT id, state, data FROM outbox WHERE sph = ?", rep.sph):
+        code = json.loads(data)["code"]
+        rows.append(Finding(name, state_ != "failed", f"{item[:8]} {state_}", code or "L_QUEUED", rep.sph))
+    if outbox.soft_mark(ctx, rep):
+        rows.append(Finding(name, True, "a new key is due with the next message", "", rep.sph))
+    return rows

@@ -1,0 +1,216 @@
+"""Letters to this device: key shares, questions, head proofs, a new master key, commits that touch us.
+
+Each item is acted on and the cursor moved in one step, then the relay may delete it. A share whose log position is not
+here yet is kept and tried again, so no key is lost (CLT-017). A letter that fails its check is dropped: the relay and
+strangers can write anything.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from cloister.account import credentials
+from cloister.account.keys import Roots
+from cloister.client import joining, keys, logbook, memory
+from cloister.client.context import Context
+from cloister.client.replica import Replica, new_note
+from cloister.errors import CheckFailed, CloisterError, Forbidden, NotFound, RelayError
+from cloister.protocol import api, p2p
+from cloister.protocol import entry as entries
+from cloister.protocol.encoding import b64d, b64e
+from cloister.protocol.keylog import KeyLog
+from cloister.protocol.p2p import Letter
+
+STREAM: Final = "inbox"
+MAX_PROOF: Final = 64
+
+
+async def pull(ctx: Context) -> int:
+    """Work through the inbox; returns the number of items."""
+    count = 0
+    await _kept(ctx)
+    while True:
+        page = await ctx.relay.inbox(ctx.store.cursor(STREAM))
+        for item in page.items:
+            await take(ctx, item)
+            count += 1
+        if not page.items:
+            return count
+        await ctx.relay.clear_inbox(page.items[-1].pos)
+        if page.items[-1].pos >= page.head:
+            return count
+
+
+async def take(ctx: Context, item: api.InboxItem) -> None:
+    """One item, whatever it is; the cursor moves past it in any case."""
+    if item.pos <= ctx.store.cursor(STREAM):
+        return
+    try:
+        if item.k == "commit":
+            await _commit(ctx, item)
+        elif item.jws:
+            await _letter(ctx, item.jws)
+    except (CheckFailed, Forbidden, NotFound):
+        pass
+    ctx.store.move(STREAM, item.pos)
+
+
+async def _known(ctx: Context, sph: str) -> Replica:
+    """The replica a letter is about, its log read far enough; a sphere an own device entered is entered here too."""
+    asked = ctx.store.one("SELECT h FROM request WHERE sph = ? AND mine = 1", sph)
+    note = ctx.store.row("sphere", sph)
+    if asked is not None and (note is None or note["status"] in ("asked", "left", "removed")):
+        await joining.enter(ctx, asked[0])
+    elif note is None:
+        with ctx.store.step():
+            Replica(sph, new_note("entering")).save_note(ctx.store)
+    return ctx.replica(sph)
+
+
+async def _commit(ctx: Context, item: api.InboxItem) -> None:
+    """Entries of a commit that admitted or removed us: the proof, when the log itself is refused (CLT-030)."""
+    rep = await _known(ctx, item.sph)
+    async with ctx.profile.writer(item.sph):
+        try:
+            await logbook.pull(ctx, rep)
+        except Forbidden:
+            rep = ctx.replica(item.sph)
+            if rep.history is None:
+                return
+            decoded = [entries.decode(one) for one in item.entries or []]
+            fresh = [one for one in decoded if one.seq > rep.known[1].seq]
+            with ctx.store.step() as events:
+                logbook.take_now(ctx, rep, fresh, {}, events)
+
+
+async def _letter(ctx: Context, compact: str) -> None:
+    letter = p2p.decode(compact)
+    rep = await _known(ctx, letter.sph)
+    async with ctx.profile.writer(letter.sph):
+        if letter.k == "share":
+            await _share(ctx, rep, letter)
+            return
+        if rep.state is None:
+            return
+        device = rep.state.devices.get(letter.kid)
+        if device is None or not device.active:
+            await logbook.pull(ctx, rep)
+            rep = ctx.replica(letter.sph)
+            device = rep.known[0].devices.get(letter.kid)
+        if device is None or not device.active:
+            return
+        p2p.verify(letter, device)
+        if letter.k == "ask":
+            await keys.answer(ctx, rep, letter)
+        elif letter.k == "head-ask":
+            await _head_ask(ctx, rep, letter)
+        elif letter.k == "head-proof":
+            head_proof(ctx, rep, letter)
+        elif letter.k == "mk" and device.owner == ctx.id:
+            take_mk(ctx, letter, memory.klog(ctx))
+
+
+async def _share(ctx: Context, rep: Replica, letter: Letter) -> None:
+    compact = letter.envelope.compact
+    try:
+        key = keys.open_share(ctx, rep, compact) if rep.history is not None else None
+    except CheckFailed as error:
+        if error.code != "C_KEY_UNKNOWN":
+            raise
+        key = None
+    if key is None:
+        try:
+            await logbook.pull(ctx, rep)
+            rep = ctx.replica(rep.sph)
+            key = keys.open_share(ctx, rep, compact)
+        except (RelayError, CheckFailed) as error:
+            if error.code in ("C_KEY_UNKNOWN", "E_FORBIDDEN"):
+                _keep(ctx, letter)
+                return
+            raise
+    with ctx.store.step() as events:
+        keys.keep(ctx, rep, [key], events)
+        if rep.known[1].owner_of(letter.kid) == rep.note.get("inviter"):
+            rep.note["confirmed"] = True
+        rep.save_note(ctx.store)
+
+
+def _keep(ctx: Context, letter: Letter) -> None:
+    row = json.dumps({"jws": letter.envelope.compact})
+    ctx.store.run("INSERT OR REPLACE INTO todo VALUES (?, ?)", f"letter/{b64e(letter.jti)}", row)
+
+
+async def _kept(ctx: Context) -> None:
+    """Shares that came before their entry: once more."""
+    for name, row in ctx.store.rows("todo", "k LIKE 'letter/%'"):
+        ctx.store.run("DELETE FROM todo WHERE k = ?", name)
+        try:
+            await _letter(ctx, row["jws"])
+        except CloisterError as error:
+            if isinstance(error, CheckFailed | NotFound):
+                continue
+            ctx.store.run("INSERT OR REPLACE INTO todo VALUES (?, ?)", name, json.dumps(row))
+            raise
+
+
+# --- claims of another history ------------------------------------------------------------------------------------
+
+
+async def _head_ask(ctx: Context, rep: Replica, letter: Letter) -> None:
+    """Show our entries from the position asked for (CLT-020): the log is no secret among members."""
+    start = int(letter.body["from"])
+    rows = ctx.store.all(
+        "SELECT jws FROM entry WHERE sph = ? AND seq >= ? ORDER BY seq LIMIT ?", rep.sph, start, MAX_PROOF
+    )
+    proof: list[str] = []
+    for (compact,) in rows:
+        if sum(map(len, proof)) + len(compact) > 180_000:
+            break
+        proof.append(compact)
+    made = keys.letter(ctx, rep.sph, "head-proof", **{"from": start, "entries": proof})
+    await ctx.relay.post([letter.kid], made)
+
+
+def head_proof(ctx: Context, rep: Replica, letter: Letter) -> None:
+    """An answer to a claim: a second valid history stops the sphere, anything else settles the claim (CLT-020)."""
+    claim = rep.note.get("claims", {}).get(letter.kid)
+    if claim is None or claim.get("answered"):
+        return
+    if logbook.prove_fork(ctx, rep, int(letter.body["from"]), letter.body["entries"]):
+        rep = ctx.replica(rep.sph)
+    with ctx.store.step():
+        rep.note["claims"][letter.kid] = {**claim, "answered": True}
+        rep.save_note(ctx.store)
+
+
+async def ask_heads(ctx: Context, rep: Replica) -> None:
+    """Ask those who claim another history to show it, once each."""
+    state, history = rep.known
+    for dv, claim in list(rep.note.get("claims", {}).items()):
+        device = state.devices.get(dv)
+        if claim.get("asked") or claim.get("answered") or device is None or not device.active:
+            continue
+        start = max(0, min(int(claim["ls"]), history.seq) - MAX_PROOF // 2)
+        body = {"from": start, "ls": claim["ls"], "lh": claim["lh"]}
+        await ctx.relay.post([dv], keys.letter(ctx, rep.sph, "head-ask", **body))
+        with ctx.store.step():
+            rep.note["claims"][dv] = {**claim, "asked": ctx.now()}
+            rep.save_note(ctx.store)
+
+
+# --- the own account ----------------------------------------------------------------------------------------------
+
+
+def take_mk(ctx: Context, letter: Letter, log: KeyLog) -> None:
+    """A newer master key from an own device (SLOT-025): taken only from one the key log lists. Raises CheckFailed."""
+    if letter.kid not in log.devices or letter.body["dvR"] != ctx.dv:
+        return
+    old = Roots(ctx.mk, b"", ctx.mkv)
+    new = credentials.open_mk_share(ctx.id, letter.kid, ctx.keys, letter.body["mkv"], b64d(letter.body["ct"]), old)
+    with ctx.store.step():
+        ctx.store.put_secret("mk", new.mk)
+        ctx.store.put("mkv", new.mkv)
+        ctx.store.put("mk_due", None)
+        ctx.store.put("state_dirty", True)
+    ctx.mk, ctx.mkv = new.mk, new.mkv

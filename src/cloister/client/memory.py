@@ -1,0 +1,184 @@
+"""The account's own memory: key log, devices, and the state slot that every device shares.
+
+The key log says which devices are the account's; the state slot holds what no relay may decide: which spheres there
+are and how far their logs went, who was confirmed under which name, read positions, open invitations' seeds. Both are
+checked against what this device has seen before anything of them is used (KLOG-008, SLOT-016); what two devices wrote
+is merged, never dropped (CLT-029).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from cloister.account import slot_names, state_slot
+from cloister.account.state_slot import Pin, State
+from cloister.client.context import Context
+from cloister.client.records import DeviceInfo
+from cloister.client.replica import Replica, new_note
+from cloister.errors import Conflict, DeviceRevoked, Forbidden
+from cloister.protocol import jws, keylog
+from cloister.protocol.encoding import b64d, b64e
+from cloister.protocol.ids import Jwk
+from cloister.protocol.keylog import KeyLog
+
+MAX_MERGES: Final = 5
+
+
+# --- key log ------------------------------------------------------------------------------------------------------
+
+
+async def refresh_klog(ctx: Context) -> KeyLog:
+    """Fetch and verify the own key log against the one held (KLOG-008); keep it. Raises LogRollback, LogFork, ...
+
+    Raises DeviceRevoked when this device is no longer listed.
+    """
+    held = _held(ctx)
+    chain = await ctx.relay.klog(ctx.id)
+    log = keylog.verify_chain(chain) if held is None else keylog.verify_against(chain, held.seq, held.digest)
+    with ctx.store.step():
+        ctx.store.put("klog", chain)
+        gone = set(ctx.store.get("revoked", []))
+        if not log.revoked <= gone:
+            ctx.store.put("revoked", sorted(gone | log.revoked))
+    if ctx.dv in log.revoked:
+        raise DeviceRevoked("this device was removed from the account")
+    return log
+
+
+def _held(ctx: Context) -> KeyLog | None:
+    chain = ctx.store.get("klog")
+    return keylog.verify_chain(chain) if chain else None
+
+
+def klog(ctx: Context) -> KeyLog:
+    """The key log as last verified."""
+    held = _held(ctx)
+    assert held is not None
+    return held
+
+
+def rotations(ctx: Context) -> list[str]:
+    """The entries that lead from the first identity key to the present one; empty while it is the first (KLOG-007)."""
+    chain: list[str] = ctx.store.get("klog", [])
+    found = [one for one in chain if jws.decode(one, keylog.TYP).body["op"] in ("start", "rotate")]
+    return found if len(found) > 1 else []
+
+
+def identity(ctx: Context) -> tuple[Jwk, list[str]]:
+    """The present identity key and the certificates of all active own devices, this one first."""
+    log = klog(ctx)
+    own = log.devices[ctx.dv]
+    return log.ik, [own.compact, *(cert.compact for dv, cert in log.devices.items() if dv != ctx.dv)]
+
+
+def devices(ctx: Context) -> list[DeviceInfo]:
+    """Own devices, active first; names come from the state slot."""
+    log, names = klog(ctx), ctx.store.get("device_names", {})
+    rows = [DeviceInfo(dv, names.get(dv, ""), True, dv == ctx.dv, cert.iat) for dv, cert in log.devices.items()]
+    return rows + [DeviceInfo(dv, names.get(dv, ""), False, dv == ctx.dv) for dv in sorted(log.revoked)]
+
+
+# --- state slot ---------------------------------------------------------------------------------------------------
+
+
+def first_content(dv: str, device_name: str) -> dict[str, Any]:
+    """The state of a new account."""
+    return {"v": 1, "spheres": {}, "pins": {}, "devices": {dv: device_name}, "invites": {}}
+
+
+def content(ctx: Context) -> dict[str, Any]:
+    """What this device would write: strict JSON, so no null and no negative number."""
+    spheres = {}
+    for sph, note in ctx.store.rows("sphere"):
+        row: dict[str, Any] = {"status": note["status"], "label": note.get("label", ""),
+                               "read": int(ctx.store.get(f"read/{sph}", 0)), "seq": 0}  # fmt: skip
+        head = ctx.store.one("SELECT seq, h FROM entry WHERE sph = ? ORDER BY seq DESC LIMIT 1", sph)
+        if head is not None:
+            row["seq"], row["h"] = head[0], b64e(bytes(head[1]))
+        if note.get("only_here"):
+            row["only"] = True
+        spheres[sph] = row
+    pins = dict(ctx.store.rows("pin"))
+    now = ctx.now()
+    invites = {jti: one for jti, one in ctx.store.get("invites", {}).items() if one["exp"] > now}
+    return {"v": 1, "spheres": spheres, "pins": pins, "devices": ctx.store.get("device_names", {}), "invites": invites}
+
+
+def pinned(ctx: Context) -> Pin | None:
+    """The highest state this device has seen."""
+    row = ctx.store.get("state_pin")
+    return Pin(row["ctr"], b64d(row["h"])) if row else None
+
+
+def keep_pin(ctx: Context, pin: Pin) -> None:
+    """Persist what was accepted or written; inside a step."""
+    ctx.store.put("state_pin", {"ctr": pin.ctr, "h": b64e(pin.digest)})
+
+
+async def read(ctx: Context, log: KeyLog) -> State | None:
+    """Fetch, open and judge the state slot (SLOT-015 to SLOT-017); None when the relay has none for us.
+
+    Raises LogRollback for an older or another state than seen, VaultError.
+    """
+    pin = pinned(ctx)
+    try:
+        slot = await ctx.relay.slot(slot_names.STATE)
+    except Forbidden:
+        if pin is None:
+            return None
+        raise
+    if slot.mkv != ctx.mkv:
+        ctx.store.put("mk_due", slot.mkv)
+        return None
+    active = {dv: cert.dk for dv, cert in log.devices.items()}
+    return state_slot.open_state(ctx.mk, ctx.id, int(slot.ctr or 0), b64d(slot.bytes), active, pin)
+
+
+def merge(ctx: Context, theirs: dict[str, Any]) -> None:
+    """Take what another device wrote; inside a step. The further read position, the newer pin, every sphere."""
+    store = ctx.store
+    for sph, row in theirs.get("spheres", {}).items():
+        if row["read"] > int(store.get(f"read/{sph}", 0)):
+            store.put(f"read/{sph}", row["read"])
+        if store.row("sphere", sph) is None and row["status"] == "active":
+            note = new_note("entering", label=row.get("label", ""), floor={"seq": row["seq"], "h": row.get("h", "")})
+            if row.get("only"):
+                note["only_here"] = True
+            Replica(sph, note).save_note(store)
+    for member, row in theirs.get("pins", {}).items():
+        mine = store.row("pin", member)
+        if mine is None or int(row.get("rev", 0)) > int(mine.get("rev", 0)):
+            store.run("INSERT OR REPLACE INTO pin VALUES (?, ?)", member, json.dumps(row))
+    store.put("device_names", {**theirs.get("devices", {}), **store.get("device_names", {})})
+    store.put("invites", {**theirs.get("invites", {}), **store.get("invites", {})})
+
+
+async def exchange(ctx: Context, log: KeyLog) -> None:
+    """Read the state if another device wrote it, and write it if this one has something to say (CLT-029)."""
+    for _ in range(MAX_MERGES):
+        state = await read(ctx, log)
+        if ctx.store.get("mk_due"):
+            return
+        pin = pinned(ctx)
+        if state is not None and (pin is None or state.ctr > pin.ctr):
+            with ctx.store.step():
+                merge(ctx, state.content)
+                keep_pin(ctx, state.pin)
+                ctx.store.put("state_seen", state.content)
+        wanted = content(ctx)
+        if wanted == ctx.store.get("state_seen"):
+            ctx.store.put("state_dirty", None)
+            return
+        if not ctx.store.get("state_dirty"):
+            return
+        sealed = state_slot.seal(ctx.mk, ctx.id, ctx.keys, pinned(ctx), wanted, ctx.rng)
+        try:
+            await ctx.relay.put_slot(slot_names.STATE, ctx.mkv, sealed.slot, ctr=sealed.ctr)
+        except Conflict:
+            continue
+        with ctx.store.step():
+            keep_pin(ctx, sealed.pin)
+            ctx.store.put("state_seen", wanted)
+            ctx.store.put("state_dirty", None)
+        return

@@ -1,0 +1,198 @@
+"""One round with the relay: the account, the inbox, every sphere, the outbox.
+
+Each part stands for itself: a sphere that is refused, stopped or damaged is reported and does not keep the others from
+being read. Being offline is a result, not an error. What a crash left open (sign-up, commits, sealed messages,
+revocations) is settled here first.
+
+Spec: CLT-007, CLT-008, CLT-010, CLT-013.
+"""
+
+from __future__ import annotations
+
+from cloister.client import commits, inbox, joining, keys, logbook, memory, outbox, stops
+from cloister.client.context import Context
+from cloister.client.records import SyncReport
+from cloister.client.replica import Replica
+from cloister.errors import (
+    CheckFailed,
+    CloisterError,
+    DeviceRetired,
+    DeviceRevoked,
+    DiskTrouble,
+    Forbidden,
+    LogFork,
+    LogRollback,
+    RelayError,
+    Unreachable,
+)
+from cloister.protocol.encoding import b64d
+from cloister.sphere import compose
+
+
+class Tally:
+    """What a round did so far."""
+
+    def __init__(self) -> None:
+        self.messages = self.entries = self.sent = 0
+        self.faults: list[str] = []
+
+    def report(self, ctx: Context, *, offline: bool) -> SyncReport:
+        row = ctx.store.one("SELECT count(*) FROM outbox")
+        waiting = int(row[0]) if row else 0
+        faults = tuple(dict.fromkeys(self.faults))
+        return SyncReport(offline, self.messages, self.entries, self.sent, waiting, faults)
+
+
+async def once(ctx: Context) -> SyncReport:
+    """One round. Raises DeviceRevoked and DiskTrouble only."""
+    tally = Tally()
+    try:
+        await account(ctx, tally)
+        await joining.poll(ctx)
+        await inbox.pull(ctx)
+        for sph in active(ctx):
+            await sphere(ctx, sph, tally)
+        if ctx.store.get("state_dirty"):
+            await account(ctx, tally)
+    except Unreachable:
+        return tally.report(ctx, offline=True)
+    except (DeviceRevoked, DiskTrouble):
+        raise
+    except CloisterError as error:
+        tally.faults.append(error.code)
+    return tally.report(ctx, offline=False)
+
+
+def active(ctx: Context) -> list[str]:
+    """Spheres to keep in step."""
+    return [sph for sph, note in ctx.store.rows("sphere") if note["status"] in ("active", "entering")]
+
+
+async def account(ctx: Context, tally: Tally) -> None:
+    """Key log, state slot, slots (CLT-029). A state older than seen is a fault, and nothing is taken from it."""
+    async with ctx.profile.writer("account"):
+        try:
+            log = await memory.refresh_klog(ctx)
+            await memory.exchange(ctx, log)
+            if ctx.store.get("mk_due"):
+                tally.faults.append("L_MASTER_KEY")
+            elif ctx.store.get("slots_due"):
+                await keys.fetch_slots(ctx)
+        except CheckFailed as error:
+            tally.faults.append(error.code)
+
+
+async def sphere(ctx: Context, sph: str, tally: Tally) -> None:
+    """Everything about one sphere, as its writer."""
+    async with ctx.profile.writer(sph):
+        try:
+            await _sphere(ctx, sph, tally)
+        except Forbidden:
+            rep = ctx.replica(sph)
+            if rep.status == "active":
+                # No signed entry shows a removal: the relay merely refuses (CLT-030).
+                tally.faults.append("E_FORBIDDEN")
+                rep.note["refused"] = True
+                rep.save_note(ctx.store)
+        except (Unreachable, DiskTrouble, DeviceRevoked):
+            raise
+        except CloisterError as error:
+            tally.faults.append(error.code)
+
+
+async def _sphere(ctx: Context, sph: str, tally: Tally) -> None:
+    rep = ctx.replica(sph)
+    if rep.status == "entering":
+        await enter_device(ctx, rep)
+        rep = ctx.replica(sph)
+        if rep.status != "active":
+            return
+    before = rep.history.seq if rep.history is not None else -1
+    try:
+        await commits.settle_all(ctx, rep)
+    except (LogFork, LogRollback) as error:
+        tally.faults.append(error.code)
+    rep = ctx.replica(sph)
+    if rep.history is None:
+        return
+    tally.messages += await commits.fetch_items(ctx, rep)
+    rep = ctx.replica(sph)
+    tally.entries += rep.known[1].seq - before
+    if rep.note.pop("refused", None):
+        rep.save_note(ctx.store)
+    if rep.status != "active":
+        return
+    with ctx.store.step() as events:
+        keys.use_slots(ctx, rep, events)
+    await inbox.ask_heads(ctx, rep)
+    await revoke_everywhere(ctx, rep)
+    await keys.heal(ctx, ctx.replica(sph))
+    rep = ctx.replica(sph)
+    if await joining.fetch_requests(ctx, rep):
+        await joining.auto_admit(ctx, rep)
+    try:
+        tally.sent += await outbox.flush(ctx, sph)
+    except DeviceRetired as error:
+        tally.faults.append(error.code)
+    await keys.put_slots(ctx, ctx.replica(sph))
+
+
+async def enter_device(ctx: Context, rep: Replica) -> None:
+    """A new device of a member introduces itself to a sphere (CLT-005): read the log, compare with what the account's
+    state has seen, add this device under the member's identity key."""
+    await logbook.pull(ctx, rep)
+    rep = ctx.replica(rep.sph)
+    state, history = rep.known
+    floor = rep.note.get("floor")
+    if floor and floor["h"]:
+        error: CheckFailed | None = None
+        if floor["seq"] > history.seq:
+            error = LogRollback("the log is shorter than the account has seen")
+        elif history.digest(floor["seq"]) != b64d(floor["h"]):
+            error = LogFork("the log is not the one the account has seen", seq=floor["seq"])
+        if error is not None:
+            stops.note(ctx, rep.sph, error, {"floor": floor})
+            raise error
+    member = state.members.get(ctx.id)
+    if member is None or not member.active:
+        with ctx.store.step():
+            rep.note["status"] = "removed"
+            rep.save_note(ctx.store)
+        return
+    if state.author(ctx.dv) is None:
+        cert = ctx.store.get("cert")
+
+        def make(now: Replica) -> list[compose.Intent]:
+            return [] if now.known[0].author(ctx.dv) else [compose.DeviceAdd(cert)]
+
+        await commits.commit(ctx, rep, make)
+        rep = ctx.replica(rep.sph)
+    with ctx.store.step() as events:
+        rep.note["status"] = "active"
+        rep.save_note(ctx.store)
+        keys.use_slots(ctx, rep, events)
+        keys.read_meta(ctx, rep)
+        ctx.store.put("state_dirty", True)
+
+
+async def revoke_everywhere(ctx: Context, rep: Replica) -> None:
+    """An own device that was revoked anywhere is revoked here too, with a new key (CLT-007)."""
+
+    def gone(now: Replica) -> list[str]:
+        state, revoked = now.known[0], set(ctx.store.get("revoked", []))
+        return [d.dv for d in state.devices_of(ctx.id) if d.dv in revoked and d.dv != ctx.dv]
+
+    def make(now: Replica) -> list[compose.Intent]:
+        intents: list[compose.Intent] = [compose.DeviceRevoke(dv) for dv in gone(now)]
+        if intents and now.known[0].mode == "e2ee" and now.known[0].members[ctx.id].role != "guest":
+            intents.append(compose.Rotate())
+        return intents
+
+    if not gone(rep):
+        return
+    try:
+        await commits.commit(ctx, rep, make)
+    except RelayError as error:
+        if isinstance(error, Forbidden):
+            return
+        raise
