@@ -20,7 +20,7 @@ Handler = Callable[[Sphere, Message], Awaitable[str | None]]
 
 
 async def answer(client: Client, handler: Handler) -> int:
-    """Hand every unanswered message of others to ``handler``; a text it returns is sent as a reply. Returns how many."""
+    """Hand every unanswered message of others to ``handler``; a text it returns is sent as a reply (CLT-032)."""
     store, count = client.context.store, 0
     rows = store.all(
         "SELECT id, sph, mid FROM message WHERE id > ? AND kind IN ('msg', 'comment') AND state = 'sent'"

@@ -16,7 +16,7 @@ from cloister.client.context import Context
 from cloister.client.records import Finding
 from cloister.client.replica import Replica
 from cloister.errors import CloisterError
-from cloister.sphere import run
+from cloister.sphere import chains
 
 # A clock further from the relay's than this is worth saying, though it breaks nothing.
 SKEW = 600
@@ -87,7 +87,7 @@ def _sphere(ctx: Context, rep: Replica) -> list[Finding]:
         rows.append(Finding(name, True, "not yet confirmed by the inviter", "", rep.sph))
     lost = 0
     for chain in intake.chains(ctx, rep.sph).values():
-        lost += sum(g.last - g.first + 1 for g in run.gaps(chain, state.policy, ctx.now()) if not g.silent)
+        lost += sum(g.last - g.first + 1 for g in chains.gaps(chain, state.policy, ctx.now()) if not g.silent)
     rows.append(
         Finding(
             name, not lost, f"{lost} messages missing" if lost else "chains whole", "C_GAP" if lost else "", rep.sph
