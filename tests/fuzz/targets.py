@@ -188,7 +188,7 @@ def _messages() -> list[Target]:
         except VersionTooOld:
             return
         assert payload.decode(payload.encode(read)) == read
-        assert json_parse(data)["k"] == read.k
+        assert json_parse(data)["k"] == read[0]
 
     return [
         Target("message", two_readers, tuple(one.encode() for one in said), FORMAT),
