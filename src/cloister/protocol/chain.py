@@ -10,14 +10,19 @@ Spec: CHN-001 to CHN-008.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from cloister.errors import BadFormat, Conflict, Forbidden, FormatError, Gap, SignatureInvalid, StaleEpoch, StaleHead
 from cloister.protocol import jws
 from cloister.protocol.encoding import b64d, b64e
-from cloister.protocol.history import History
 from cloister.protocol.jws import Envelope
 from cloister.protocol.state import Device, Member, SphereState
+
+
+class Digests(Protocol):
+    """What is asked of a log: H(SI) of entry ``seq``; raises Gap for a position that is not held."""
+
+    def digest(self, seq: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class ChainHead:
     ls: int = 0
 
 
-def admit(state: SphereState, history: History | None, envelope: Envelope, head: ChainHead | None) -> ChainHead:
+def admit(state: SphereState, history: Digests | None, envelope: Envelope, head: ChainHead | None) -> ChainHead:
     """Admit one decoded ``sph-msg+1`` at the head of the log; returns the chain's new head (CHN-001 to CHN-008).
 
     ``history`` answers for digests below the head; with None only messages sealed at the head itself pass. ``head``
@@ -53,7 +58,7 @@ def admit(state: SphereState, history: History | None, envelope: Envelope, head:
     return ChainHead(header["seq"], envelope.digest, header["ls"])
 
 
-def _position(state: SphereState, history: History | None, header: dict[str, Any]) -> None:
+def _position(state: SphereState, history: Digests | None, header: dict[str, Any]) -> None:
     """lh is the digest of entry ls of this log (CHN-003)."""
     ls = header["ls"]
     try:
