@@ -57,9 +57,14 @@ class Walk:
     def pick(self, options: list[Any]) -> Any:
         return self.draw(st.sampled_from(options))
 
+    def role(self, who: Person) -> str:
+        member = self.log.state.members.get(who.handle)
+        return member.role if member else "none"
+
     def attempt(self) -> str:
         log, self.count = self.log, self.count + 1
-        who, target = self.pick(self.people), self.pick(self.people)
+        owners = [p for p in self.people if self.role(p) == "owner"] or self.people
+        who, target = self.pick([*owners, self.pick(self.people)]), self.pick(self.people)
         if log.state.due and self.pick([True, True, False]):
             who = next((p for p in self.people if any(d.dv == log.state.due for d in p.devs)), who)
         dev = self.pick(who.devs)
@@ -67,6 +72,8 @@ class Walk:
         role = self.pick(["owner", "admin", "member", "guest"])
         tails = self.pick([log.tails_of(target), log.tails(target.devs[:1], 3)])
         act = self.pick(list(ACTS) + ["epoch"] * (6 if log.state.due else 1))
+        if act == "add" and self.pick([True, True, False]):
+            target = next((p for p in self.people if self.role(p) in ("none", "banned")), target)
         if act == "device add":
             dev = who.device()
             return log.make(dev, "device", {"act": "add", "cert": dev.cert})
@@ -93,7 +100,11 @@ ACTS: dict[str, Any] = {
     ),
     "remove": lambda log, t, role, label, tails, n: {"id": t.handle, "tails": tails, "ban": n % 5 == 0},
     "leave": lambda log, t, role, label, tails, n: {"tails": tails},
-    "role": lambda log, t, role, label, tails, n: {"id": t.handle, "role": role, **({"tails": tails} if n % 2 else {})},
+    "role": lambda log, t, role, label, tails, n: {
+        "id": t.handle,
+        "role": role,
+        **({"tails": log.tails_of(t)} if role in ("guest", "member") and n % 4 else {}),
+    },
     "device add": None,
     "device renew": lambda log, t, role, label, tails, n: {
         "act": "renew",

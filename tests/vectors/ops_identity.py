@@ -14,8 +14,14 @@ Given = dict[str, Any]
 def _cert(given: Given) -> Any:
     cert = certificate.verify(given["cert"], given["ik"])
     return {
-        "id": cert.id, "dv": cert.dv, "dk": cert.dk.hex(), "kem": cert.kem, "issuer": cert.issuer,
-        "iat": cert.iat, "exp": cert.exp, "digest": cert.digest.hex(),
+        "id": cert.id,
+        "dv": cert.dv,
+        "dk": cert.dk.hex(),
+        "kem": cert.kem,
+        "issuer": cert.issuer,
+        "iat": cert.iat,
+        "exp": cert.exp,
+        "digest": cert.digest.hex(),
     }
 
 
@@ -30,8 +36,12 @@ def _klog(given: Given) -> Any:
     else:
         log = keylog.verify_chain(given["chain"])
     return {
-        "id": log.id, "seq": log.seq, "digest": log.digest.hex(), "ik": log.ik,
-        "devices": sorted(log.devices), "revoked": sorted(log.revoked),
+        "id": log.id,
+        "seq": log.seq,
+        "digest": log.digest.hex(),
+        "ik": log.ik,
+        "devices": sorted(log.devices),
+        "revoked": sorted(log.revoked),
     }
 
 

@@ -21,8 +21,12 @@ def _invite(given: Given) -> Invite | None:
 
 def _read(request: join.JoinRequest) -> Any:
     return {
-        "id": request.id, "name": request.name, "kid": request.kid, "by_link": request.by_link,
-        "digest": request.digest.hex(), "kems": {dv: [kem, de.hex()] for dv, (kem, de) in request.kems.items()},
+        "id": request.id,
+        "name": request.name,
+        "kid": request.kid,
+        "by_link": request.by_link,
+        "digest": request.digest.hex(),
+        "kems": {dv: [kem, de.hex()] for dv, (kem, de) in request.kems.items()},
     }
 
 

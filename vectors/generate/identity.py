@@ -23,8 +23,13 @@ def certificates() -> list[Case]:
 
     def forged(**over: Any) -> str:
         payload = {
-            "id": ada.handle, "dv": device_id(dk), "dk": b64e(dk), "kem": "p384",
-            "de": b64e(de_public("p384", ada.dev.de_seed)), "iat": NOW - 100, "exp": NOW + YEAR,
+            "id": ada.handle,
+            "dv": device_id(dk),
+            "dk": b64e(dk),
+            "kem": "p384",
+            "de": b64e(de_public("p384", ada.dev.de_seed)),
+            "iat": NOW - 100,
+            "exp": NOW + YEAR,
             **over,
         }
         kid = identity_id(ada.ik)
@@ -34,8 +39,14 @@ def certificates() -> list[Case]:
     def ok(name: str, rule: str, compact: str, who: Person = ada) -> Case:
         c = certificate.verify(compact, who.ik)
         value = {
-            "id": c.id, "dv": c.dv, "dk": c.dk.hex(), "kem": c.kem, "issuer": c.issuer,
-            "iat": c.iat, "exp": c.exp, "digest": c.digest.hex(),
+            "id": c.id,
+            "dv": c.dv,
+            "dk": c.dk.hex(),
+            "kem": c.kem,
+            "issuer": c.issuer,
+            "iat": c.iat,
+            "exp": c.exp,
+            "digest": c.digest.hex(),
         }
         return good(f"cert-{name}", rule, "cert-verify", {"cert": compact, "ik": who.ik}, value)
 
@@ -128,8 +139,12 @@ def key_logs() -> list[Case]:
     def ok(name: str, rule: str, entries: list[str], **more: Any) -> Case:
         state = keylog.verify_chain(entries)
         value = {
-            "id": state.id, "seq": state.seq, "digest": state.digest.hex(), "ik": state.ik,
-            "devices": sorted(state.devices), "revoked": sorted(state.revoked),
+            "id": state.id,
+            "seq": state.seq,
+            "digest": state.digest.hex(),
+            "ik": state.ik,
+            "devices": sorted(state.devices),
+            "revoked": sorted(state.revoked),
         }
         return good(f"klog-{name}", rule, "klog-verify", {"chain": entries, **more}, value)
 

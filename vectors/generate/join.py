@@ -23,8 +23,13 @@ INVITE = {"jti": b64e(JTI), "ipk": b64e(crypto.ed25519_public(IVK)), "exp": NOW 
 def make(who: Person, *, link: bool = False, dev: Dev | None = None, **over: Any) -> str:
     dev = dev or who.dev
     args: dict[str, Any] = {
-        "sph": SPH, "name": who.name, "ik": who.ik, "certs": [d.cert for d in who.devs], "nonce": NONCE,
-        "iat": NOW, "exp": NOW + 86400,
+        "sph": SPH,
+        "name": who.name,
+        "ik": who.ik,
+        "certs": [d.cert for d in who.devs],
+        "nonce": NONCE,
+        "iat": NOW,
+        "exp": NOW + 86400,
         **({"jti": JTI, "link_signer": jws.device_signer(IVK)} if link else {}),
     }
     return join.make(dev.signer, dev.dv, **{**args, **over})
@@ -44,8 +49,12 @@ def cases() -> list[Case]:
         dev, kems = dev or who.dev, {d.dv: [d.kem, de_public(d.kem, d.de_seed).hex()] for d in who.devs}
         kems |= more.pop("kems", {})
         value = {
-            "id": who.handle, "name": who.name, "kid": dev.dv, "by_link": "invite" in more and bool(more["invite"]),
-            "digest": jws.decode(compact, "sph-join+1").digest.hex(), "kems": kems,
+            "id": who.handle,
+            "name": who.name,
+            "kid": dev.dv,
+            "by_link": "invite" in more and bool(more["invite"]),
+            "digest": jws.decode(compact, "sph-join+1").digest.hex(),
+            "kems": kems,
         }
         return good(f"join-{name}", rule, "join-verify", given(compact, **more), value)
 
@@ -65,7 +74,11 @@ def cases() -> list[Case]:
     late.devs = []
     late.device(exp=NOW + 10)
     link_case = {
-        "sph": SPH, "jti": JTI.hex(), "id": bo.handle, "cert_digest": cert.digest.hex(), "nonce": NONCE.hex(),
+        "sph": SPH,
+        "jti": JTI.hex(),
+        "id": bo.handle,
+        "cert_digest": cert.digest.hex(),
+        "nonce": NONCE.hex(),
     }
     return [
         ok("plain", "JOIN-001 JOIN-002", plain, bo),
@@ -119,7 +132,13 @@ def _signed_by(who: Person, forger: Person) -> str:
     return join.make(
         forger.dev.signer,
         who.dev.dv,
-        sph=SPH, name=who.name, ik=who.ik, certs=[who.dev.cert], nonce=NONCE, iat=NOW, exp=NOW + 9,
+        sph=SPH,
+        name=who.name,
+        ik=who.ik,
+        certs=[who.dev.cert],
+        nonce=NONCE,
+        iat=NOW,
+        exp=NOW + 9,
     )
 
 
@@ -134,8 +153,15 @@ def _two_people() -> str:
 def _stolen_link(linked: str, thief: Person) -> str:
     ivs = jws.decode(linked, "sph-join+1").body["ivs"]
     payload = {
-        "sph": SPH, "jti": b64e(JTI), "name": thief.name, "ik": thief.ik, "certs": [thief.dev.cert],
-        "nonce": b64e(NONCE), "ivs": ivs, "iat": NOW, "exp": NOW + 86400,
+        "sph": SPH,
+        "jti": b64e(JTI),
+        "name": thief.name,
+        "ik": thief.ik,
+        "certs": [thief.dev.cert],
+        "nonce": b64e(NONCE),
+        "ivs": ivs,
+        "iat": NOW,
+        "exp": NOW + 86400,
     }
     return jws.sign("sph-join+1", {"kid": thief.dev.dv}, payload, thief.dev.signer)
 

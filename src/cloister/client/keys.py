@@ -110,7 +110,7 @@ def _letter(ctx: Context, sph: str, k: str, **members: Any) -> str:
 
 
 def letter(ctx: Context, sph: str, k: str, **members: Any) -> str:
-    """A letter of this device (LOG-040)."""
+    """A letter of this device (LOG-025)."""
     return _letter(ctx, sph, k, **members)
 
 
