@@ -12,7 +12,8 @@ import pytest
 
 from cloister.errors import FormatError, VersionTooOld
 from cloister.protocol import roles
-from cloister.protocol.rules import RULES, WORDS
+from cloister.protocol.permission import WORDS
+from cloister.protocol.rules import RULES
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -41,6 +41,16 @@ def admit(state: SphereState, history: Digests | None, envelope: Envelope, head:
     None: the device has not spoken. Raises, in this order: Forbidden, BadFormat (enc), StaleHead (seq, h of the log),
     StaleEpoch, Conflict (seq, h of the chain), BadFormat (signature).
     """
+    after = place(state, history, envelope, head)
+    check_signature(state, envelope)
+    return after
+
+
+def place(state: SphereState, history: Digests | None, envelope: Envelope, head: ChainHead | None) -> ChainHead:
+    """``admit`` without the signature, for a caller that has checked it before (CHN-001 to CHN-007).
+
+    A device's name is the hash of its key, so a signature checked against one state holds for every later one.
+    """
     header = envelope.header
     device = state.devices.get(header["kid"])
     if header["sph"] != state.sph or device is None or not device.active or state.closed:
@@ -50,12 +60,19 @@ def admit(state: SphereState, history: Digests | None, envelope: Envelope, head:
         raise Forbidden("CHN-002: guests only read here")
     _position(state, history, header)
     _fresh(state, header, device, member)
-    _linked(header, head)
+    linked(header, head)
+    return ChainHead(header["seq"], envelope.digest, header["ls"])
+
+
+def check_signature(state: SphereState, envelope: Envelope) -> None:
+    """The message is signed by the device it names (CHN-008). Raises Forbidden (unknown device), BadFormat."""
+    device = state.devices.get(envelope.header["kid"])
+    if device is None:
+        raise Forbidden("CHN-001: not a device of this sphere")
     try:
         jws.verify_ed25519(envelope, device.dk)
     except (SignatureInvalid, FormatError):
         raise BadFormat("CHN-008: signature") from None
-    return ChainHead(header["seq"], envelope.digest, header["ls"])
 
 
 def _position(state: SphereState, history: Digests | None, header: dict[str, Any]) -> None:
@@ -95,8 +112,8 @@ def _stale(why: str) -> NoReturn:
     raise StaleEpoch(f"CHN-005: {why}")
 
 
-def _linked(header: dict[str, Any], head: ChainHead | None) -> None:
-    """seq and ph continue the chain, ls never decreases (CHN-007)."""
+def linked(header: dict[str, Any], head: ChainHead | None) -> None:
+    """seq and ph continue the chain, ls never decreases (CHN-007). Raises Conflict (seq, h of the chain)."""
     seq, ph, ls = (head.seq, b64e(head.digest), head.ls) if head else (0, "", 0)
     if header["seq"] != seq + 1 or header["ph"] != ph or header["ls"] < ls:
         raise Conflict("CHN-007: not the next message of this chain", seq=seq, h=ph)

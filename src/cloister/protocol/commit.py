@@ -19,8 +19,8 @@ from cloister.protocol import chain, entry, jws, machine
 from cloister.protocol.chain import ChainHead
 from cloister.protocol.encoding import b64d, b64e, lp
 from cloister.protocol.entry import Entry
+from cloister.protocol.permission import refuse
 from cloister.protocol.roles import LIMITS, row_of
-from cloister.protocol.rules import refuse
 from cloister.protocol.shape import shape
 from cloister.protocol.state import SphereState
 
@@ -160,6 +160,18 @@ def steps(
     if commit.msg is not None:
         _message(commit.msg, last, chain_heads or {}, skip_chain=chain_heads is None)
     return states
+
+
+def settle(states: list[SphereState], commit: Commit, chain_heads: Mapping[str, ChainHead]) -> None:
+    """What of ``steps`` depends on stored messages, for a relay that ran it before with None (COM-009, COM-011).
+
+    Raises StaleHead (tails: heads) and Conflict (the message's chain has gone on).
+    """
+    for state in states:
+        _compare_tails(state, chain_heads)
+    if commit.msg is not None:
+        header = jws.decode(commit.msg, "sph-msg+1").header
+        chain.linked(header, chain_heads.get(header["kid"]))
 
 
 def apply_commit(

@@ -19,8 +19,9 @@ from cloister.protocol.certificate import Certificate
 from cloister.protocol.encoding import b64d, lp
 from cloister.protocol.entry import Entry
 from cloister.protocol.ids import Jwk, thumbprint
+from cloister.protocol.permission import WORDS, Step, check_kem, refuse
 from cloister.protocol.roles import Row, row_of
-from cloister.protocol.rules import RULES, WORDS, Step, check_kem, refuse
+from cloister.protocol.rules import RULES
 from cloister.protocol.state import Change, Device, Member, Policy, SphereState
 
 NO_ATTACHMENTS: Mapping[bytes, str] = {}
