@@ -1,0 +1,126 @@
+"""One run of the command line: flags, output, secrets, and the client it opens.
+
+``opened`` gives an unlocked client: by the agent, else by the password from wherever it comes, and then leaves the
+key with an agent. Knows how a run ends when interrupted; refuses to know any command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from cloister.cli import agent
+from cloister.cli.faults import LOCKED, OK, Refused
+from cloister.cli.flags import Flags
+from cloister.cli.output import Output, say
+from cloister.cli.secrets import Secrets
+from cloister.errors import AuthFailed, LocalError, VaultError
+
+if TYPE_CHECKING:
+    from cloister.client import Client
+
+DEFAULT_SERVER: Final = "http://localhost:8420"
+
+
+@dataclass
+class Shell:
+    """Everything a command gets. ``exit_code`` is the run's; ``kept`` is what Ctrl-C says (catalogue id)."""
+
+    flags: Flags
+    out: Output
+    secrets: Secrets
+    exit_code: int = OK
+    kept: str = "kept.default"
+
+    @property
+    def agent_path(self) -> Path:
+        """The socket of this profile's agent."""
+        return agent.socket_path(self.flags.profile_path, self.flags.home_path, self.flags.environ)
+
+    def would(self, message_id: str, **fields: Any) -> bool:
+        """With ``--dry-run``: say what would be done and return True."""
+        if not self.flags.dry_run:
+            return False
+        text = say(message_id, **fields)
+        self.out.result({"would": text}, say("dry-run", what_raw=text))
+        return True
+
+
+_current: ContextVar[Shell] = ContextVar("shell")
+
+
+def use(shell: Shell) -> None:
+    """Make ``shell`` the one of this run."""
+    _current.set(shell)
+
+
+def current() -> Shell:
+    """The shell of this run."""
+    return _current.get()
+
+
+def go(work: Coroutine[Any, Any, None]) -> None:
+    """Run a command's coroutine. Ctrl-C cancels it cleanly, a second one ends it at once."""
+    asyncio.run(work)
+
+
+@asynccontextmanager
+async def profile(shell: Shell, server: str = "") -> AsyncIterator[Client]:
+    """The client of this profile, as it is (locked or new). ``server`` is used when the profile has none yet."""
+    from cloister.client import Client
+
+    folder = shell.flags.profile_path
+    begun = (folder / "profile.json").exists()
+    address = shell.flags.server or (None if begun else server or DEFAULT_SERVER)
+    if not begun and not folder.exists():
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async with Client.open(folder, address, ca_file=shell.flags.ca_file or None) as client:
+        yield client
+
+
+@asynccontextmanager
+async def opened(shell: Shell) -> AsyncIterator[Client]:
+    """An unlocked client. Raises Refused (exit 4) when it is locked and nobody can be asked."""
+    if not (shell.flags.profile_path / "vault.json").exists():
+        raise Refused("no-account", LOCKED)
+    async with profile(shell) as client:
+        await unlock(shell, client)
+        yield client
+
+
+async def unlock(shell: Shell, client: Client, *, idle: int | None = None, ask: bool = False) -> None:
+    """Open the vault by the agent's key or the password; afterwards an agent holds the key."""
+    key = None if ask else agent.get_key(shell.agent_path)
+    if key is not None:
+        try:
+            await client.unlock_with_key(key)
+            return
+        except (VaultError, LocalError):
+            agent.lock(shell.agent_path)
+    login = client.account.login
+    password = shell.secrets.given("password")
+    if password is None:
+        if shell.secrets.terminal is None:
+            raise Refused("locked", LOCKED, login=login)
+        password = shell.secrets.ask("ask.password-of", hidden=True, source="password", login=login)
+    try:
+        with shell.out.step(say("step.opening-keys")):
+            await client.unlock(password)
+    except AuthFailed:
+        raise Refused("wrong-password", LOCKED, code="E_AUTH") from None
+    shell.out.close_line()
+    keep(shell, client, idle)
+
+
+def keep(shell: Shell, client: Client, idle: int | None = None) -> None:
+    """Leave the vault key with an agent, so that the next command need not ask."""
+    if idle is None:
+        stored = shell.flags.profile_path / "agent-idle"
+        idle = int(stored.read_text()) if stored.exists() else agent.IDLE
+    if idle and not agent.start(shell.agent_path, client.agent_key(), idle):
+        shell.out.detail(say("note.no-agent"))
