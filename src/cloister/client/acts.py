@@ -118,6 +118,7 @@ async def revoke_device(ctx: Context, vault: Vault, dv: str, password: str) -> N
         pending = {"dv": dv, "mkv": ctx.mkv}
     if dv in log.devices:
         held = (log.seq, log.digest)
+        await memory.exchange(ctx, log)  # the last time that device's word counts
         opened = await signing.open_roots(ctx.relay, proven, mkv=ctx.mkv, pin=held)
         change = devices.revoke(opened.ik, opened.klog, dv, ctx.now())
         await ctx.relay.revoke_device(dv, change.entry, proven.token)
@@ -135,13 +136,10 @@ async def _new_master(ctx: Context, proven: signing.Proven, log: KeyLog) -> None
     opened = await signing.open_roots(ctx.relay, proven, mkv=ctx.mkv)
     if _adopt(ctx, opened.roots):
         return
-    state = await memory.read(ctx, log)
+    # The new state has to follow the last one, whoever wrote that; nothing is taken from what a revoked device wrote.
+    state = await memory.read(ctx, memory.signers(ctx))
     if state is None:
         raise NotFound("the account's state cannot be read; sync first")
-    with ctx.store.step():
-        if memory.pinned(ctx) is None or state.ctr > memory.pinned(ctx).ctr:  # type: ignore[union-attr]
-            memory.merge(ctx, state.content)
-            memory.keep_pin(ctx, state.pin)
     wanted = memory.content(ctx)
     rotation = credentials.rotate_master(
         opened.row.cred_ver, opened.roots, proven.stretched, account=ctx.id, author=ctx.keys, state=state,

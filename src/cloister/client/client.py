@@ -282,11 +282,11 @@ class Client:
         self.lock()
         name = self._name_device(device_name)
         realm = old.realm if old is not None else None
-        vault, vk = await enrol.add_device(
+        made = await enrol.add_device(
             self.profile, self.relay, self._rng, self._now, login, password, version=self._version, realm=realm,
             retire=old.dv if old is not None and not old.pending else None,
         )  # fmt: skip
-        ctx = self._enter(vault, vk)
+        ctx = self._enter(made.vault, made.vk)
         with ctx.store.step():
             ctx.store.put("device_names", {ctx.dv: name})
             ctx.store.put("state_dirty", True)
@@ -294,6 +294,9 @@ class Client:
                 enrol.restore(ctx.store, kept)
         await self._look_at_account()
         await self.sync()
+        await made.finish()
+        if old is not None:
+            await self.sync()
 
     def _must_renew(self) -> bool:
         """Whether the present device is of no more use: retired, revoked, or locked for good."""
@@ -423,7 +426,7 @@ class Client:
         ctx = self.context
         chosen = [d.dv for d in memory.devices(ctx) if d.dv.startswith(dv) or (d.name == dv and d.active)]
         pending = ctx.store.get("revoking")
-        if pending and pending["dv"].startswith(dv):
+        if pending and dv in (pending["dv"], ctx.store.get("device_names", {}).get(pending["dv"])):
             chosen = [pending["dv"]]
         if len(set(chosen)) != 1:
             raise NotFound("no such device") if not chosen else UsageError("more than one device fits")
@@ -561,7 +564,7 @@ class Client:
         item = queue.find(ctx, item_id)
         async with self.profile.writer(item.sph):
             outbox.retry(ctx, item.id, anyway=anyway)
-            await outbox.flush(ctx, item.sph)
+        await syncing.deliver(ctx, item.sph)
 
     async def drop(self, item_id: str) -> None:
         """Delete an item that has not been sent. Raises UsageError if it may be on its way already."""

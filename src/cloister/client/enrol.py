@@ -10,11 +10,11 @@ store for the next sync.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from cloister.account import devices, keys, signup, state_slot
+from cloister.account import devices, keys, signup
 from cloister.account import vault as vaults
 from cloister.account.keys import DeviceKeys
 from cloister.account.login import login_name
@@ -25,7 +25,7 @@ from cloister.client.profile import VAULT, Profile, write_private
 from cloister.client.relay import Relay
 from cloister.client.store import Store
 from cloister.errors import AuthFailed, Busy, Internal, RateLimited, RelayError
-from cloister.protocol import join, jws, keylog
+from cloister.protocol import join, jws
 from cloister.protocol.encoding import b64d, b64e, json_emit
 from cloister.protocol.ids import jwk_public
 from cloister.sphere import invitation
@@ -95,9 +95,18 @@ def join_request(
 
 def remember_join(store: Store, compact: str, link: invitation.Link) -> str:
     """Keep an own join request; inside a step. Returns its hash in base64url."""
-    h = b64e(jws.decode(compact, join.TYP).digest)
-    row = {"jws": compact, "state": "asked", "label": link.label, "jti": b64e(link.jti), "seq": link.seq,
-           "pin": b64e(link.pin), "sent": False}  # fmt: skip
+    envelope = jws.decode(compact, join.TYP)
+    h = b64e(envelope.digest)
+    row = {
+        "jws": compact,
+        "at": envelope.body["iat"],
+        "state": "asked",
+        "label": link.label,
+        "jti": b64e(link.jti),
+        "seq": link.seq,
+        "pin": b64e(link.pin),
+        "sent": False,
+    }
     store.run("INSERT OR REPLACE INTO request VALUES (?, ?, 1, ?)", h, link.sph, json.dumps(row))
     return h
 
@@ -192,6 +201,16 @@ def forget(profile: Profile) -> None:
         profile.remove(name)
 
 
+@dataclass(frozen=True)
+class Enrolled:
+    """A new device. ``finish`` revokes the one it takes the place of: call it when the account's state, which that
+    one may have written last, has been read and written anew."""
+
+    vault: Vault
+    vk: bytes = field(repr=False)
+    finish: Callable[[], Awaitable[None]]
+
+
 async def add_device(
     profile: Profile,
     relay: Relay,
@@ -203,8 +222,8 @@ async def add_device(
     version: int = V1,
     realm: bytes | None = None,
     retire: str | None = None,
-) -> tuple[Vault, bytes]:
-    """Enrol this profile as a further device (CLT-005); ``retire`` is an own device to revoke in the same act.
+) -> Enrolled:
+    """Enrol this profile as a further device (CLT-005); ``retire`` is an own device it takes the place of.
 
     Local files first, then the key log; a crash in between leaves a vault whose device the log may lack, and signing
     in again finishes it. Returns the vault and its key. Raises AuthFailed, Downgrade, VaultError, Log*.
@@ -237,22 +256,13 @@ async def add_device(
     finally:
         store.close()
     await relay.add_device(change.cert, change.entry, proven.token)
-    if retire is not None and retire in change.log.devices:
-        revoked = devices.revoke(opened.ik, change.log, retire, now())
-        await relay.revoke_device(retire, revoked.entry, proven.token)
-    return vault, vk
 
+    async def finish() -> None:
+        if retire is not None and retire in change.log.devices:
+            revoked = devices.revoke(opened.ik, change.log, retire, now())
+            await relay.revoke_device(retire, revoked.entry, proven.token)
 
-def state_of(
-    mk: bytes,
-    vault_account: str,
-    slot: Any,
-    klog: keylog.KeyLog,
-    pin: state_slot.Pin | None,
-) -> state_slot.State:
-    """Open the state slot under MK, signed by a device the key log lists (SLOT-015). Raises VaultError, LogRollback."""
-    active = {dv: cert.dk for dv, cert in klog.devices.items()}
-    return state_slot.open_state(mk, vault_account, int(slot.ctr or 0), b64d(slot.bytes), active, pin)
+    return Enrolled(vault, vk, finish)
 
 
 def with_version(vault: Vault, version: int) -> Vault:

@@ -79,13 +79,10 @@ def _keep(ctx: Context, h: str, row: dict[str, object]) -> None:
 
 
 def pending(ctx: Context) -> list[Pending]:
-    """Own requests."""
-    rows = ctx.store.all("SELECT h, sph, data FROM request WHERE mine = 1")
-    found = []
-    for h, sph, data in rows:
-        row = json.loads(data)
-        found.append(Pending(h, sph, row["label"], row["state"], row.get("safety", "")))
-    return found
+    """Own requests, oldest first."""
+    rows = [(h, sph, json.loads(data)) for h, sph, data in ctx.store.all("SELECT h, sph, data FROM request WHERE mine")]
+    rows.sort(key=lambda row: (row[2]["at"], row[0]))
+    return [Pending(h, sph, row["label"], row["state"], row.get("safety", "")) for h, sph, row in rows]
 
 
 async def poll(ctx: Context) -> None:

@@ -9,6 +9,7 @@ is merged, never dropped (CLT-029).
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from cloister.account import slot_names, state_slot
@@ -116,10 +117,22 @@ def keep_pin(ctx: Context, pin: Pin) -> None:
     ctx.store.put("state_pin", {"ctr": pin.ctr, "h": b64e(pin.digest)})
 
 
-async def read(ctx: Context, log: KeyLog) -> State | None:
+def signers(ctx: Context) -> dict[str, bytes]:
+    """The signing keys of every device the account ever had."""
+    found = {}
+    for one in ctx.store.get("klog", []):
+        body = jws.decode(one, keylog.TYP).body
+        if body["op"] == "add-dev":
+            cert = jws.decode(body["body"]["cert"], "sph-dev+1").body
+            found[cert["dv"]] = b64d(cert["dk"])
+    return found
+
+
+async def read(ctx: Context, active: Mapping[str, bytes]) -> State | None:
     """Fetch, open and judge the state slot (SLOT-015 to SLOT-017); None when the relay has none for us.
 
-    Raises LogRollback for an older or another state than seen, VaultError.
+    ``active``: dv and signing key of the devices whose word counts. Raises LogRollback for an older or another state
+    than seen, VaultError.
     """
     pin = pinned(ctx)
     try:
@@ -131,7 +144,6 @@ async def read(ctx: Context, log: KeyLog) -> State | None:
     if slot.mkv != ctx.mkv:
         ctx.store.put("mk_due", slot.mkv)
         return None
-    active = {dv: cert.dk for dv, cert in log.devices.items()}
     return state_slot.open_state(ctx.mk, ctx.id, int(slot.ctr or 0), b64d(slot.bytes), active, pin)
 
 
@@ -157,7 +169,7 @@ def merge(ctx: Context, theirs: dict[str, Any]) -> None:
 async def exchange(ctx: Context, log: KeyLog) -> None:
     """Read the state if another device wrote it, and write it if this one has something to say (CLT-029)."""
     for _ in range(MAX_MERGES):
-        state = await read(ctx, log)
+        state = await read(ctx, {dv: cert.dk for dv, cert in log.devices.items()})
         if ctx.store.get("mk_due"):
             return
         pin = pinned(ctx)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from cloister.client import commits, joining, keys, memory, outbox, people, queue, stops, timeline
+from cloister.client import commits, joining, keys, memory, outbox, people, queue, stops, syncing, timeline
 from cloister.client.context import Context
 from cloister.client.records import (
     InviteInfo,
@@ -263,8 +263,7 @@ class Sphere:
         if self._rep.status != "active":
             raise NotMember("you are not in this sphere")
         item = outbox.put(ctx, self._rep, payload)
-        async with ctx.profile.writer(self.sph):
-            await outbox.flush(ctx, self.sph)
+        await syncing.deliver(ctx, self.sph)
         waiting = next((one for one in queue.items(ctx, self.sph) if one.id == item), None)
         if waiting is not None:
             return waiting
@@ -524,7 +523,7 @@ class Sphere:
         ctx = self._ctx
         async with ctx.profile.writer(self.sph):
             stops.acknowledge(ctx, self._rep, code)
-            await outbox.flush(ctx, self.sph)
+        await syncing.deliver(ctx, self.sph)
 
     async def forget(self) -> None:
         """Delete everything of this sphere from this device (only after leaving or being removed)."""

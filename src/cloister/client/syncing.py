@@ -9,7 +9,7 @@ Spec: CLT-007, CLT-008, CLT-010, CLT-013.
 
 from __future__ import annotations
 
-from cloister.client import commits, inbox, joining, keys, logbook, memory, outbox, stops
+from cloister.client import commits, inbox, joining, keys, logbook, memory, outbox, queue, stops
 from cloister.client.context import Context
 from cloister.client.records import SyncReport
 from cloister.client.replica import Replica
@@ -52,6 +52,7 @@ async def once(ctx: Context) -> SyncReport:
         await inbox.pull(ctx)
         for sph in active(ctx):
             await sphere(ctx, sph, tally)
+            tally.sent += await deliver(ctx, sph, tally)
         if ctx.store.get("state_dirty"):
             await account(ctx, tally)
     except Unreachable:
@@ -130,11 +131,39 @@ async def _sphere(ctx: Context, sph: str, tally: Tally) -> None:
     rep = ctx.replica(sph)
     if await joining.fetch_requests(ctx, rep):
         await joining.auto_admit(ctx, rep)
+
+
+async def deliver(ctx: Context, sph: str, tally: Tally | None = None) -> int:
+    """Send what waits in a sphere and store its new keys in slots; returns how many items were accepted.
+
+    A key that somebody else has just made is in the inbox: fetched once, then tried again. With ``tally`` a retired
+    device is a fault of the round, else it is raised.
+    """
+    sent = 0
     try:
-        tally.sent += await outbox.flush(ctx, sph)
+        for attempt in range(2):
+            async with ctx.profile.writer(sph):
+                sent += await outbox.flush(ctx, sph)
+                if ctx.replica(sph).status == "active":
+                    await _slots(ctx, sph)
+            if attempt or not any(one.code == "C_KEY_UNKNOWN" for one in queue.items(ctx, sph)):
+                break
+            await inbox.pull(ctx)
     except DeviceRetired as error:
+        if tally is None:
+            raise
         tally.faults.append(error.code)
-    await keys.put_slots(ctx, ctx.replica(sph))
+    except (Unreachable, RelayError) as error:
+        if tally is not None:
+            tally.faults.append(error.code)
+    return sent
+
+
+async def _slots(ctx: Context, sph: str) -> None:
+    try:
+        await keys.put_slots(ctx, ctx.replica(sph))
+    except (Unreachable, RelayError):
+        pass  # at the next round
 
 
 async def enter_device(ctx: Context, rep: Replica) -> None:

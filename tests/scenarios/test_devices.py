@@ -1,0 +1,154 @@
+"""Devices: a second one, a stolen one, a copied one, two processes on one."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from cloister.account import slot_names
+from cloister.client import Client
+from cloister.errors import AlreadyRunning, AuthFailed, CloisterError, DeviceRetired, UsageError
+from tests.scenarios.world import PASSWORD, World, harbour, sent, texts
+
+
+async def test_a_second_device_reads_everything_and_speaks(w: World) -> None:
+    """CLT-005, CLT-017: keys come from the account's slots; the device introduces itself to the sphere."""
+    people = await w.sphere_of("ada", "bo")
+    sent(await harbour(people["bo"]).send("Before"))
+    await people["ada"].sync()
+    await harbour(people["ada"]).set_petname("bo", "Boris")
+    await people["ada"].sync()
+    phone = await w.second_device("ada", "ada-phone")
+    assert phone.account.dv != people["ada"].account.dv
+    assert texts(phone) == ["Before"]
+    assert harbour(phone).person("bo").name == "Boris"
+    sent(await harbour(phone).send("From the phone"))
+    for name in ("ada", "bo"):
+        await people[name].sync()
+        assert texts(people[name]) == ["Before", "From the phone"]
+    assert len(harbour(people["bo"]).person("ada").devices) == 2
+    assert sorted(d.name for d in await people["ada"].devices()) == ["ada-desk", "ada-phone"]
+
+
+async def test_keys_kept_on_devices_come_from_the_other_device(w: World) -> None:
+    """CLT-017: in a sphere of device custody nothing lies in slots; the own other device hands the key on."""
+    ada = await w.first("ada")
+    sphere = await ada.create_sphere("Harbour plan", custody="device")
+    sent(await sphere.send("Only here"))
+    assert [s.name for s in await ada.relay.slots() if slot_names.parse(s.name).kind == "e"] == []
+    phone = await w.second_device("ada", "ada-phone")
+    assert phone.sphere(sphere.sph).messages()[0].state == "unreadable"
+    await ada.sync()
+    await phone.sync()
+    assert texts(phone) == ["Only here"]
+
+
+async def test_a_revoked_device_is_out_everywhere(w: World) -> None:
+    """CLT-007: key log, new master key, every sphere, new key, all by one act; the thief's copy opens nothing new."""
+    people = await w.sphere_of("ada", "bo")
+    board = await people["ada"].create_sphere("Board")
+    phone = await w.second_device("ada", "ada-phone")
+    old_mk = phone.context.mk
+    await people["ada"].sync()
+    await people["ada"].revoke_device("ada-phone", PASSWORD.format("ada"))
+    for sphere in (harbour(people["ada"]), board):
+        assert sphere.info.epoch == 2
+        assert len(sphere.person("ada").devices) == 1
+    assert people["ada"].context.mk != old_mk
+    assert people["ada"].context.mkv == 2
+    sent(await harbour(people["ada"]).send("Safe again"))
+    await people["bo"].sync()
+    assert texts(people["bo"]) == ["Safe again"]
+    assert "E_AUTH" in (await phone.sync()).faults
+    assert texts(phone) == []
+    # The slot of the new key does not open under the master key the phone knew.
+    slots = {s.name: s for s in await people["ada"].relay.slots()}
+    assert slots[slot_names.epoch(board.sph, 2)].mkv == 2
+    assert slots[slot_names.epoch(board.sph, 1)].mkv == 1
+
+
+async def test_another_device_gets_the_new_master_key(w: World) -> None:
+    """CLT-007: the remaining device receives it as a letter through a common sphere."""
+    people = await w.sphere_of("ada", "bo")
+    await w.second_device("ada", "ada-phone")
+    tablet = await w.second_device("ada", "ada-tablet")
+    await people["ada"].sync()
+    await people["ada"].revoke_device("ada-phone", PASSWORD.format("ada"))
+    await tablet.sync()
+    report = await tablet.sync()
+    assert report.faults == ()
+    assert tablet.context.mk == people["ada"].context.mk
+    await harbour(tablet).set_petname("bo", "Boris")
+    await tablet.sync()
+    await people["ada"].sync()
+    assert harbour(people["ada"]).person("bo").name == "Boris"
+
+
+async def test_revocation_goes_on_where_it_was_interrupted(w: World) -> None:
+    """CLT-007: the answer to the new master key is lost; the second call finishes."""
+    people = await w.sphere_of("ada", "bo")
+    await w.second_device("ada", "ada-phone")
+    await people["ada"].sync()
+    w.network("ada").lose("answer", "PUT", "/account/roots")
+    with pytest.raises(CloisterError):
+        await people["ada"].revoke_device("ada-phone", PASSWORD.format("ada"))
+    ada = await w.reopen("ada")
+    await ada.revoke_device("ada-phone", PASSWORD.format("ada"))
+    assert ada.context.mkv == 2
+    assert harbour(ada).info.epoch == 2
+    sent(await harbour(ada).send("Done"))
+    await people["bo"].sync()
+    assert texts(people["bo"]) == ["Done"]
+
+
+async def test_a_copied_profile_retires(w: World) -> None:
+    """CLT-014: two copies of one device; the one that finds the chain ahead signs nothing more, and comes back anew."""
+    people = await w.sphere_of("ada", "bo")
+    await people["ada"].close()
+    shutil.copytree(w.folder / "ada", w.folder / "copy")
+    ada, copy = await w.reopen("ada"), await w.open("copy")
+    await copy.unlock(PASSWORD.format("ada"))
+    sent(await harbour(ada).send("From the original"))
+    with pytest.raises(DeviceRetired):
+        await harbour(copy).send("From the copy")
+    assert [i.text for i in copy.outbox()] == ["From the copy"]
+    await copy.sign_in("ada", PASSWORD.format("ada"), device_name="copy")
+    assert copy.account.dv != ada.account.dv
+    assert copy.outbox() == []
+    assert "E_AUTH" in (await ada.sync()).faults  # the original's keys were in two places as well
+    await people["bo"].sync()
+    assert texts(people["bo"]) == ["From the original", "From the copy"]
+
+
+async def test_two_processes_on_one_profile(w: World) -> None:
+    """CLT-012: they take turns; each sees what the other wrote, and the chain stays one."""
+    people = await w.sphere_of("ada", "bo")
+    one = people["ada"]
+    two = await w.open("ada")
+    await two.unlock(PASSWORD.format("ada"))
+    for n in range(3):
+        sent(await harbour(one).send(f"one {n}"))
+        sent(await harbour(two).send(f"two {n}"))
+    await people["bo"].sync()
+    assert texts(people["bo"]) == ["one 0", "two 0", "one 1", "two 1", "one 2", "two 2"]
+    assert texts(one) == texts(two) == texts(people["bo"])
+    two.profile.lock_wait = 0.0
+    async with one.profile.writer(harbour(one).sph):
+        with pytest.raises(AlreadyRunning):
+            await harbour(two).send("now")
+    await one.close()
+
+
+async def test_a_used_profile_is_not_overwritten(w: World) -> None:
+    """CLT-003, CLT-005."""
+    ada = await w.first("ada")
+    with pytest.raises(UsageError):
+        await ada.sign_in("ada", PASSWORD.format("ada"))
+    with pytest.raises(UsageError):
+        await ada.create_account("eve", PASSWORD.format("eve"), w.setup_code)
+    again = await Client.open(w.folder / "ada", transport=w.network("ada"), clock=w.clock)
+    assert again.account.status == "locked"
+    with pytest.raises(AuthFailed):
+        await again.unlock("not the password at all")
+    await again.close()
