@@ -118,7 +118,14 @@ class Talker:
         state: SphereState = over.pop("state", self.sphere.state)
         if isinstance(payload, str):
             payload = text(payload)
-        place = {"seq": self.seq + 1, "ph": self.digest, "ls": state.seq, "lh": state.digest, "ep": state.ep, "tries": 0}
+        place = {
+            "seq": self.seq + 1,
+            "ph": self.digest,
+            "ls": state.seq,
+            "lh": state.digest,
+            "ep": state.ep,
+            "tries": 0,
+        }
         place |= {name: over.pop(name) for name in list(over) if name in place}
         sealed = over.pop("sealed", state.mode == "e2ee")
         key = over.pop("key", self.sphere.keys.get(place["ep"]) if sealed else None)

@@ -50,7 +50,7 @@ from cloister.sphere.intents import (
 )
 from cloister.sphere.intents import place as intent_place
 from cloister.sphere.message import Place
-from cloister.sphere.payload import Payload
+from cloister.sphere.payload import MODERATORS, Payload
 
 __all__ = [
     "Add",
@@ -359,11 +359,14 @@ class _Work:
         if state.mode != "e2ee":
             if text is not None:
                 self._entry("meta", meta.clear(text))
+                self.meta = meta.unsealed(text)
             return
         if text is not None:
             opened = meta.prepare(text, self.rng)
-        elif self.key is not None and in_force is not None and state.meta is not None:
-            opened = in_force if in_force.blind else meta.prepare(in_force.text, self.rng)
+        elif self.key is not None and in_force is not None and state.meta is not None and in_force.mh == state.meta.mh:
+            if not in_force.mh and state.members[self.author.id].role not in MODERATORS:
+                return
+            opened = in_force if in_force.mh else meta.prepare(in_force.text, self.rng)
         else:
             return
         slot = meta.Slot(self.author.dv, state.sph, state.seq + 1, state.digest, state.ep)

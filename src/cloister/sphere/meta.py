@@ -70,6 +70,11 @@ def clear(text: Text) -> dict[str, Any]:
     return value
 
 
+def unsealed(text: Text) -> Opened:
+    """A clear text in the form of an opened one: no blind, no commitment (META-005)."""
+    return Opened(text, _content(text), b"", b"")
+
+
 def seal(opened: Opened, slot: Slot, key: EpochKey, rng: Rng) -> dict[str, Any]:
     """The entry's body in an encrypted sphere (META-001). ``rng`` gives n16 and nonce. Raises FormatError."""
     if key.n != slot.ep or key.sph != slot.sph:
@@ -93,9 +98,7 @@ def open(body: Mapping[str, Any], slot: Slot, key: EpochKey | None) -> Opened:  
     that does not fit.
     """
     if "ct" not in body:
-        value = {name: body.get(name, "") for name in ("title", "topic", "icon")}
-        _SHAPE(value)
-        return Opened(Text(**value), json_emit(value), b"", b"")
+        return unsealed(Text(*(body.get(name, "") for name in ("title", "topic", "icon"))))
     if key is None or key.n != slot.ep or key.sph != slot.sph:
         raise KeyUnknown(f"epoch {slot.ep}")
     material = _material(key, slot, b64d(body["n16"]))
@@ -109,7 +112,7 @@ def open(body: Mapping[str, Any], slot: Slot, key: EpochKey | None) -> Opened:  
 
 def reopen(content: bytes, blind: bytes) -> Opened:
     """An opened text from its kept bytes. Raises FormatError."""
-    return Opened(_text(content), content, blind, commitment(blind, content))
+    return Opened(_text(content), content, blind, commitment(blind, content) if blind else b"")
 
 
 def _text(content: bytes) -> Text:
