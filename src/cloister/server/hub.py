@@ -63,6 +63,7 @@ class Listener(Protocol):
 
     account: str
     dv: str | None
+    session: bytes
 
     def item(self, stream: str, pos: int, record: str) -> None: ...
 
@@ -139,7 +140,7 @@ class Hub:
     def end(self, effect: Ended) -> None:
         """Close the sockets of an ended session."""
         for listener in tuple(self._accounts.get(effect.account, ())):
-            if effect.dv is None or listener.dv == effect.dv:
+            if effect.dv in (None, listener.dv) and listener.session != effect.keep:
                 listener.end()
 
     def everyone(self) -> list[Listener]:

@@ -52,6 +52,7 @@ device = Table(
     metadata,
     Column("dv", Text, primary_key=True),
     Column("account", Text, nullable=False, index=True),
+    Column("dk", LargeBinary, nullable=False),
     Column("cert", Text, nullable=False),
     Column("active", Boolean, nullable=False),
     Column("added", BigInteger, nullable=False),
@@ -118,6 +119,7 @@ item = Table(
     Column("dv", Text, nullable=False),  # chain of a message; empty for an entry
     Column("seq", BigInteger, nullable=False),
     Column("h", LargeBinary, nullable=False),
+    Column("ls", BigInteger, nullable=False),  # log position a message names; of an entry its own
     Column("at", BigInteger, nullable=False),
     Column("deleted", Boolean, nullable=False),
     Column("jws", Text, nullable=False),

@@ -10,15 +10,18 @@ Spec: STR-004, API-052.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, select, update
 
+from cloister.errors import Gap, Internal
 from cloister.protocol import entry as entries
 from cloister.protocol import machine
-from cloister.protocol.encoding import b64e
+from cloister.protocol import state as states
+from cloister.protocol.chain import ChainHead
 from cloister.protocol.state import SphereState
 from cloister.server import schema
 
@@ -30,14 +33,16 @@ SNAPSHOT_EVERY: Final = 64
 
 @dataclass(slots=True)
 class Sphere:
-    """One sphere as the writer sees it. ``heads`` maps a device to (seq, H) of its last message."""
+    """One sphere as the writer sees it. ``heads``: the last message of a device; ``hold``: whose sends wait until when."""
 
     n: int
     sph: str
     state: SphereState
     next_pos: int
     snap_seq: int
-    heads: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    digests: Digests
+    heads: dict[str, ChainHead | None] = field(default_factory=dict)
+    hold: dict[str, float] = field(default_factory=dict)
     dirty: bool = False
 
 
@@ -63,7 +68,7 @@ class SphereCache:
             return None
         cached = self._spheres.get(sph)
         if cached is None or cached.next_pos != row.next_pos or cached.state.seq != row.head_seq:
-            cached = Sphere(row.n, sph, load_state(conn, row), row.next_pos, row.snap_seq)
+            cached = Sphere(row.n, sph, load_state(conn, row), row.next_pos, row.snap_seq, load_digests(conn, row.n))
             self._spheres[sph] = cached
             if len(self._spheres) > MAX_CACHED:
                 self._spheres.popitem(last=False)
@@ -77,21 +82,20 @@ class SphereCache:
         self._spheres[sphere.sph] = sphere
         self._touched[sphere.sph] = sphere
 
-    def head(self, conn: Connection, sphere: Sphere, dv: str) -> tuple[int, bytes] | None:
-        """(seq, H) of a device's last message, None before its first."""
-        known = sphere.heads.get(dv)
-        if known is None:
-            item = schema.item.c
-            row = conn.execute(
-                select(item.seq, item.h)
-                .where(item.sphere == sphere.n, item.kind == schema.MESSAGE, item.dv == dv)
-                .order_by(item.seq.desc())
-                .limit(1)
-            ).one_or_none()
-            if row is None:
-                return None
-            known = sphere.heads[dv] = (row.seq, row.h)
-        return known
+    def head(self, conn: Connection, sphere: Sphere, dv: str) -> ChainHead | None:
+        """The last message of a device, None before its first (CHN-007)."""
+        if dv in sphere.heads:
+            return sphere.heads[dv]
+        item = schema.item.c
+        row = conn.execute(
+            select(item.seq, item.h, item.ls)
+            .where(item.sphere == sphere.n, item.kind == schema.MESSAGE, item.dv == dv)
+            .order_by(item.seq.desc())
+            .limit(1)
+        ).one_or_none()
+        found = ChainHead(row.seq, bytes(row.h), row.ls) if row else None
+        sphere.heads[dv] = found
+        return found
 
     def store_heads(self, conn: Connection) -> None:
         """Before the commit: write position and head of every sphere that changed."""
@@ -114,13 +118,76 @@ class SphereCache:
         self._touched = {}
 
 
+class ChainHeads(Mapping[str, ChainHead]):
+    """The stored chain heads of a sphere as the commit rules ask for them, read when needed."""
+
+    def __init__(self, cache: SphereCache, conn: Connection, sphere: Sphere) -> None:
+        self._cache, self._conn, self._sphere = cache, conn, sphere
+
+    def __getitem__(self, dv: str) -> ChainHead:
+        head = self._cache.head(self._conn, self._sphere, dv)
+        if head is None:
+            raise KeyError(dv)
+        return head
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sphere.state.devices)
+
+    def __len__(self) -> int:
+        return len(self._sphere.state.devices)
+
+
 def encode_state(state: SphereState) -> bytes:
-    return msgspec.msgpack.encode(state)
+    return msgspec.json.encode(states.dump(state))
 
 
 def decode_state(data: bytes) -> SphereState | None:
     """A stored shortcut, or None when it was written by another version of the code."""
     try:
-        return msgspec.msgpack.decode(data, type=SphereState)
-    except (msgspec.MsgspecError, TypeError, ValueError):
+        return states.load(msgspec.json.decode(data))
+    except (msgspec.MsgspecError, TypeError, ValueError, KeyError, IndexError):
         return None
+
+
+def load_state(conn: Connection, row: Any) -> SphereState:
+    """The state at the stored head: the shortcut, if it can be read, and the entries after it (API-052)."""
+    item = schema.item.c
+    state = decode_state(row.snap) if row.snap else None
+    after = -1 if state is None else state.seq
+    query = select(item.jws).where(item.sphere == row.n, item.kind == schema.ENTRY, item.seq > after)
+    attached: dict[bytes, str] | None = None
+    for (compact,) in conn.execute(query.order_by(item.seq)):
+        one = entries.decode(compact)
+        if state is None:
+            state = machine.genesis(one)
+            continue
+        if attached is None:
+            held = conn.execute(select(schema.attach.c.h, schema.attach.c.jws).where(schema.attach.c.sphere == row.n))
+            attached = {bytes(h): jws for h, jws in held}
+        state = machine.apply(state, one, attached)
+    if state is None:
+        raise Internal("a sphere without entries")
+    return state
+
+
+class Digests:
+    """H(SI) of every entry of one sphere, 32 bytes each; follows the log."""
+
+    def __init__(self, held: bytes = b"") -> None:
+        self._held = bytearray(held)
+
+    def digest(self, seq: int) -> bytes:
+        """Raises Gap for a position that is not there."""
+        found = bytes(self._held[32 * seq : 32 * seq + 32])
+        if seq < 0 or len(found) != 32:
+            raise Gap("log position not held")
+        return found
+
+    def append(self, digest: bytes) -> None:
+        self._held += digest
+
+
+def load_digests(conn: Connection, n: int) -> Digests:
+    item = schema.item.c
+    query = select(item.h).where(item.sphere == n, item.kind == schema.ENTRY).order_by(item.seq)
+    return Digests(b"".join(bytes(h) for (h,) in conn.execute(query)))

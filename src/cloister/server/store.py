@@ -10,8 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool
 
@@ -55,6 +58,15 @@ class Store:
         self.writing = make_engine(url, writer=True)
         self.reading = make_engine(url, writer=False)
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+
+    def migrate(self) -> None:
+        """Bring the database to the present form (API-051)."""
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+        config.set_main_option("path_separator", "os")
+        with self.writing.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Run ``query`` with a reading connection in a reading thread."""

@@ -1,0 +1,1 @@
+"""Being written by the engineer of hub and writer (see /tmp/brief/NOTE-R.md)."""
