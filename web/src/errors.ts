@@ -59,6 +59,12 @@ export class Expired extends CheckFailed { static override readonly code = "C_EX
 
 /** This machine, this person or this caller. */
 export class LocalError extends CloisterError {}
+export class UsageError extends LocalError { static override readonly code = "L_USAGE"; }
+/** `data.reason`: short, long, form or common. */
+export class WeakPassword extends LocalError { static override readonly code = "L_PASSWORD"; }
+/** `data.reason`: form or common. */
+export class WeakPin extends LocalError { static override readonly code = "L_PIN"; }
+export class NotFound extends LocalError { static override readonly code = "L_NOT_FOUND"; }
 
 const RELAY = [
   AuthFailed, RateLimited, Forbidden, StaleHead, StaleEpoch, IncompleteWraps, BadFormat, VersionTooOld, TooLarge,

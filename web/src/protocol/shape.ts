@@ -64,6 +64,16 @@ function jwk(value: unknown): void {
   p384CheckPublic(b64d(key.x), b64d(key.y));
 }
 
+const HISTORY = /^(?:all|since-join|none|days:[1-9][0-9]{0,3})$/;
+const TAIL = [name("dv-"), integer(Number.MAX_SAFE_INTEGER), bytes("0|32")];
+
+/** [dv, seq, H]: where a device's chain stands; an empty hash goes with seq 0 and only with it (LOG-017). */
+function tail(value: unknown): void {
+  if (!Array.isArray(value) || value.length !== 3) throw new FormatError("tail");
+  TAIL.forEach((check, at) => check(value[at]));
+  require((value[1] === 0) === (value[2] === ""), "a tail has a hash exactly when its device has spoken");
+}
+
 /** Compile one kind (ENC-009). Throws Error for a word that is no kind (a mistake in the tables). */
 export function kind(spec: string): Check {
   const colon = spec.indexOf(":");
@@ -75,6 +85,8 @@ export function kind(spec: string): Check {
     case "bool": return (value) => require(typeof value === "boolean", "bool");
     case "object": return (value) => require(isObject(value), "object");
     case "jwk": return jwk;
+    case "tail": return tail;
+    case "history": return (value) => require(typeof value === "string" && HISTORY.test(value), "history");
     case "id": return name("id-");
     case "dv": return name("dv-");
     case "sph": return name("sp-");
