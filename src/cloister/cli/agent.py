@@ -22,7 +22,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +38,9 @@ def socket_path(profile: Path, home: Path, environ: Mapping[str, str]) -> Path:
     """Where the agent of a profile listens: the runtime folder of the session, else a private folder of the home."""
     runtime = environ.get("XDG_RUNTIME_DIR")
     folder = Path(runtime) / "cloister" if runtime else home / "run"
-    return folder / (blake2b(os.fsencode(profile.resolve()), digest_size=8).hexdigest() + ".sock")
+    # Named by folder and i-node: short (a socket's path is limited), one per profile, the same for every spelling.
+    info = profile.stat() if profile.exists() else None
+    return folder / (f"{info.st_dev:x}-{info.st_ino:x}.sock" if info else "none.sock")
 
 
 def peer_uid(sock: socket.socket) -> int:
@@ -96,15 +97,16 @@ def start(path: Path, key: bytes, idle: int = IDLE) -> bool:
         return False
     path.parent.chmod(0o700)
     process = subprocess.Popen(
-        [sys.executable, "-I", "-c", _PROGRAM, str(path), str(idle)],
+        [sys.executable, "-I", __file__, str(path), str(idle)],  # this file alone: the agent needs no library
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
         cwd="/",
-        env={"LANG": "C.UTF-8", "CLOISTER_AGENT_SOURCE": str(Path(__file__).resolve())},
+        env={"LANG": "C.UTF-8"},
     )
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     with contextlib.suppress(OSError):
         process.stdin.write(key)
         process.stdin.close()
@@ -113,12 +115,6 @@ def start(path: Path, key: bytes, idle: int = IDLE) -> bool:
     # Not a child to wait for: it outlives this command and is then its own.
     process.returncode = 0
     return ready
-
-
-# Loads only this file, not the package around it: the agent needs no library.
-_PROGRAM: Final = (
-    "import os, runpy, sys; runpy.run_path(os.environ.pop('CLOISTER_AGENT_SOURCE'), run_name='__main__')"
-)
 
 
 # --- the agent itself ---------------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from typing import Final
 _KEPT: Final = frozenset("\u200c\u200d")
 _UNSAFE: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
 _RIGHT_TO_LEFT: Final = frozenset(("R", "AL", "AN"))
-FIRST_STRONG, POP: Final = "\u2068", "\u2069"
+FIRST_STRONG: Final = "\u2068"
+POP: Final = "\u2069"
 
 
 def _shown(char: str) -> str:

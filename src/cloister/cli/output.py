@@ -20,11 +20,15 @@ from cloister.cli.flags import Flags
 from cloister.errors import CloisterError, words
 
 VERSION: Final = 1
-RED, OCHRE, DIM, BOLD, PLAIN: Final = "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
+RED: Final = "\x1b[31m"
+OCHRE: Final = "\x1b[33m"
+DIM: Final = "\x1b[2m"
+BOLD: Final = "\x1b[1m"
+PLAIN: Final = "\x1b[0m"
 
 
 def say(message_id: str, **fields: Any) -> str:
-    """A text of the catalogue, filled. Text fields are escaped; values ending in ``_raw`` are taken as they are."""
+    """A text of the catalogue, filled. Texts that come from people are escaped."""
     safe = {key: escape(value) if isinstance(value, str) else value for key, value in fields.items()}
     return str(words(message_id)).format(**safe)
 
@@ -132,7 +136,9 @@ class Output:
         if shown["you"]:
             self._write(self.err, escape(shown["you"], lines=True))
         if self.flags.verbose:
-            about = "" if isinstance(error, Refused) or error.detail in ("", error.code) else f": {escape(error.detail)}"
+            about = (
+                "" if isinstance(error, Refused) or error.detail in ("", error.code) else f": {escape(error.detail)}"
+            )
             self._write(self.err, f"[{error.code}{about}]")
 
     def _write(self, stream: TextIO, text: str) -> None:

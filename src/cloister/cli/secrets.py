@@ -20,9 +20,10 @@ from cloister.cli.output import say
 MAX_SECRET: Final = 8192
 MAX_FILE: Final = 65536
 NAMES: Final = ("password", "new-password", "setup", "link")
-# Letters of generated passwords: no 0 o 1 l i u, so that they survive being read aloud or copied by hand.
-_ALPHABET: Final = "abcdefghjkmnpqrstvwxyz23456789"
-_GROUPS, _GROUP: Final = 5, 4
+# The 32 signs of generated passwords: no i l o u, so that they survive being read aloud or copied by hand.
+_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+_GROUPS: Final = 5
+_GROUP: Final = 4
 
 
 class Secrets:
@@ -90,10 +91,11 @@ class Secrets:
 
 
 def made_password() -> str:
-    """A password nobody chose: five groups of four letters and digits, 98 bits."""
-    import secrets as source
+    """A password nobody chose: five groups of four letters and digits, 100 bits."""
+    from cloister.crypto import random_bytes
 
-    return "-".join("".join(source.choice(_ALPHABET) for _ in range(_GROUP)) for _ in range(_GROUPS))
+    signs = [_ALPHABET[byte & 31] for byte in random_bytes(_GROUPS * _GROUP)]
+    return "-".join("".join(signs[i : i + _GROUP]) for i in range(0, len(signs), _GROUP))
 
 
 def read_fd(fd: int) -> str:

@@ -6,7 +6,6 @@ key with an agent. Knows how a run ends when interrupted; refuses to know any co
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -47,7 +46,7 @@ class Shell:
         if not self.flags.dry_run:
             return False
         text = say(message_id, **fields)
-        self.out.result({"would": text}, say("dry-run", what_raw=text))
+        self.out.result({"would": text}, say("dry-run", what=text))
         return True
 
 
@@ -66,6 +65,8 @@ def current() -> Shell:
 
 def go(work: Coroutine[Any, Any, None]) -> None:
     """Run a command's coroutine. Ctrl-C cancels it cleanly, a second one ends it at once."""
+    import asyncio
+
     asyncio.run(work)
 
 

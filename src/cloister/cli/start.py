@@ -62,5 +62,5 @@ def _interrupted(shell: shells.Shell, out: Output) -> int:
     if shell.flags.json:
         out.fault(Refused("interrupted", INTERRUPTED, code="L_USAGE"))
     else:
-        sys.stderr.write("\n" + say("stopped", kept_raw=say(shell.kept)) + "\n")
+        sys.stderr.write("\n" + say("stopped", kept=say(shell.kept)) + "\n")
     return INTERRUPTED
