@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, get, post, put
+from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import UNSET
 from sqlalchemy import Connection, insert, select, update
 
@@ -45,7 +46,7 @@ def _relay(request: Request[Any, Any, Any]) -> Relay:
 
 
 @post("/accounts", status_code=201)
-async def sign_up(request: Request[Any, Any, Any], data: api.NewAccount) -> api.Token:
+async def sign_up(request: Request[Any, Any, Any], data: JSONBody[api.NewAccount]) -> api.Token:
     """One transaction: ticket, account, key log, device, slots, perhaps a join request (SLOT-021)."""
     relay = _relay(request)
     if data.ticket:
@@ -202,7 +203,7 @@ async def roots(request: Request[Any, Any, Any]) -> api.Roots:
 
 
 @put("/account/roots")
-async def put_roots(request: Request[Any, Any, Any], data: api.NewRoots) -> api.CredVer:
+async def put_roots(request: Request[Any, Any, Any], data: JSONBody[api.NewRoots]) -> api.CredVer:
     """New password or new master key, with everything that depends on it, at once; other sessions end."""
     relay, me = _relay(request), await caller(request)
     me.require_password()
@@ -234,7 +235,7 @@ async def put_roots(request: Request[Any, Any, Any], data: api.NewRoots) -> api.
 
 
 @post("/devices", status_code=201)
-async def add_device(request: Request[Any, Any, Any], data: api.NewDevice) -> api.Token:
+async def add_device(request: Request[Any, Any, Any], data: JSONBody[api.NewDevice]) -> api.Token:
     """Enrol a device: its certificate and the key-log entry that adds it; level password."""
     relay, me = _relay(request), await caller(request)
     me.require_password()
@@ -254,7 +255,9 @@ async def add_device(request: Request[Any, Any, Any], data: api.NewDevice) -> ap
 
 
 @post("/devices/{dv:str}/revoke", status_code=200)
-async def revoke_device(request: Request[Any, Any, Any], dv: str, data: api.RevokeDevice) -> api.Done:
+async def revoke_device(
+    request: Request[Any, Any, Any], dv: FromPath[str], data: JSONBody[api.RevokeDevice]
+) -> api.Done:
     """Take a device out of the key log; its sessions end; level password."""
     relay, me = _relay(request), await caller(request)
     me.require_password()
@@ -290,7 +293,7 @@ def _extend(log: KeyLog, compact: str) -> KeyLog:
 
 
 @get("/klog/{id:str}")
-async def key_log(request: Request[Any, Any, Any], id: str) -> api.KeyLogEntries:  # noqa: A002 - the spec's word
+async def key_log(request: Request[Any, Any, Any], id: FromPath[str]) -> api.KeyLogEntries:  # noqa: A002 - the spec's word
     """The key log of oneself or of somebody one shares a sphere with."""
     relay, me = _relay(request), await caller(request)
 
@@ -310,7 +313,7 @@ async def key_log(request: Request[Any, Any, Any], id: str) -> api.KeyLogEntries
 
 
 @get("/slots")
-async def slots(request: Request[Any, Any, Any], after: str = "") -> api.Slots:
+async def slots(request: Request[Any, Any, Any], after: FromQuery[str] = "") -> api.Slots:
     """Own slots by name, all but ``ik`` without a password session."""
     relay, me = _relay(request), await caller(request)
 
@@ -325,7 +328,7 @@ async def slots(request: Request[Any, Any, Any], after: str = "") -> api.Slots:
 
 
 @get("/slots/{name:str}")
-async def slot(request: Request[Any, Any, Any], name: str) -> api.Slot:
+async def slot(request: Request[Any, Any, Any], name: FromPath[str]) -> api.Slot:
     """One slot. Raises Forbidden when there is none."""
     relay, me = _relay(request), await caller(request)
     if name == slot_names.IK:
@@ -346,7 +349,7 @@ def _shown(row: Any) -> api.Slot:
 
 
 @put("/slots/{name:str}")
-async def put_slot(request: Request[Any, Any, Any], name: str, data: api.PutSlot) -> api.Done:
+async def put_slot(request: Request[Any, Any, Any], name: FromPath[str], data: JSONBody[api.PutSlot]) -> api.Done:
     """Write a slot: keys once, ``state`` one counter further, ``ik`` with a password session."""
     relay, me = _relay(request), await caller(request)
     try:

@@ -9,6 +9,7 @@ import shutil
 from typing import Any, Final
 
 from litestar import Request, delete, get, post, put
+from litestar.params import FromPath, JSONBody
 from sqlalchemy import Connection, func, insert, select, update
 
 from cloister import __version__
@@ -83,7 +84,7 @@ async def users(request: Request[Any, Any, Any]) -> api.Users:
 
 
 @put("/admin/users/{id:str}")
-async def suspend(request: Request[Any, Any, Any], id: str, data: api.Suspend) -> api.Done:  # noqa: A002
+async def suspend(request: Request[Any, Any, Any], id: FromPath[str], data: JSONBody[api.Suspend]) -> api.Done:  # noqa: A002
     """Suspend or restore an account; its sessions end."""
     relay, me = await _admin(request)
     if id == me.account:
@@ -109,7 +110,7 @@ async def signup(request: Request[Any, Any, Any]) -> api.Signup:
 
 
 @put("/admin/signup")
-async def set_signup(request: Request[Any, Any, Any], data: api.Signup) -> api.Signup:
+async def set_signup(request: Request[Any, Any, Any], data: JSONBody[api.Signup]) -> api.Signup:
     """Change who may make an account; it stays so over restarts."""
     relay, _ = await _admin(request)
     if data.signup not in ("open", "invite", "closed"):
@@ -128,7 +129,7 @@ async def set_signup(request: Request[Any, Any, Any], data: api.Signup) -> api.S
 
 
 @post("/admin/tickets", status_code=201)
-async def new_ticket(request: Request[Any, Any, Any], data: api.NewTicket) -> api.Ticket:
+async def new_ticket(request: Request[Any, Any, Any], data: JSONBody[api.NewTicket]) -> api.Ticket:
     """A sign-up code, shown this once."""
     relay, _ = await _admin(request)
     code = f"{new_code()}-{new_code()}"
@@ -152,7 +153,7 @@ async def tickets(request: Request[Any, Any, Any]) -> api.Tickets:
 
 
 @delete("/admin/tickets/{n:str}", status_code=200)
-async def end_ticket(request: Request[Any, Any, Any], n: str) -> api.Done:
+async def end_ticket(request: Request[Any, Any, Any], n: FromPath[str]) -> api.Done:
     """Withdraw a sign-up code."""
     relay, _ = await _admin(request)
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 from litestar import Request, delete, get, post
+from litestar.params import FromPath, JSONBody
 from msgspec import UNSET
 from sqlalchemy import Connection, insert, select, update
 from sqlalchemy import delete as sql_delete
@@ -92,7 +93,7 @@ def _relay(request: Request[Any, Any, Any]) -> Relay:
 
 
 @post("/joins", status_code=202)
-async def ask(request: Request[Any, Any, Any], data: api.NewJoin) -> api.JoinTaken:
+async def ask(request: Request[Any, Any, Any], data: JSONBody[api.NewJoin]) -> api.JoinTaken:
     """Ask to be admitted; 202 whether or not the sphere exists."""
     relay, me = _relay(request), await caller(request)
     me.require_device()
@@ -132,7 +133,7 @@ def _digest(text: str) -> bytes:
 
 
 @get("/joins/{h:str}")
-async def state_of(request: Request[Any, Any, Any], h: str) -> api.JoinState:
+async def state_of(request: Request[Any, Any, Any], h: FromPath[str]) -> api.JoinState:
     """What became of an own request."""
     relay, me = _relay(request), await caller(request)
     row = await relay.store.read(lambda conn: _own(conn, _digest(h), me.account))
@@ -149,7 +150,7 @@ def _own(conn: Connection, h: bytes, account: str) -> Any:
 
 
 @delete("/joins/{h:str}", status_code=200)
-async def withdraw(request: Request[Any, Any, Any], h: str) -> api.Done:
+async def withdraw(request: Request[Any, Any, Any], h: FromPath[str]) -> api.Done:
     """Take an own request back."""
     relay, me = _relay(request), await caller(request)
 
@@ -163,7 +164,7 @@ async def withdraw(request: Request[Any, Any, Any], h: str) -> api.Done:
 
 
 @get("/invites/{sph:str}/{jti:str}")
-async def invite_open(request: Request[Any, Any, Any], sph: str, jti: str) -> api.InviteOpen:
+async def invite_open(request: Request[Any, Any, Any], sph: FromPath[str], jti: FromPath[str]) -> api.InviteOpen:
     """Whether an invitation is open; every other case is the same refusal."""
     relay = _relay(request)
     view = await relay.view(sph)
@@ -182,7 +183,7 @@ async def _may_admit(relay: Relay, request: Request[Any, Any, Any], sph: str) ->
 
 
 @get("/spheres/{sph:str}/joins")
-async def waiting(request: Request[Any, Any, Any], sph: str) -> api.Joins:
+async def waiting(request: Request[Any, Any, Any], sph: FromPath[str]) -> api.Joins:
     """Requests that wait for an answer, for those who may admit."""
     relay = _relay(request)
     await _may_admit(relay, request, sph)
@@ -215,13 +216,15 @@ async def _change(request: Request[Any, Any, Any], sph: str, h: str, values: dic
 
 
 @delete("/spheres/{sph:str}/joins/{h:str}", status_code=200)
-async def refuse(request: Request[Any, Any, Any], sph: str, h: str) -> api.Done:
+async def refuse(request: Request[Any, Any, Any], sph: FromPath[str], h: FromPath[str]) -> api.Done:
     """Decline a request."""
     return await _change(request, sph, h, {"state": "refused"})
 
 
 @post("/spheres/{sph:str}/joins/{h:str}/card", status_code=200)
-async def card(request: Request[Any, Any, Any], sph: str, h: str, data: api.Card) -> api.Done:
+async def card(
+    request: Request[Any, Any, Any], sph: FromPath[str], h: FromPath[str], data: JSONBody[api.Card]
+) -> api.Done:
     """Show the asker who would admit, so that both can compare digits."""
     return await _change(request, sph, h, {"card": msgspec.json.encode(data).decode()})
 

@@ -11,6 +11,7 @@ import asyncio
 from typing import Any, Final, cast
 
 from litestar import Request, delete, get, post
+from litestar.params import FromPath, JSONBody
 from sqlalchemy import Connection, select
 
 from cloister.account import login as logins
@@ -39,7 +40,7 @@ def _record(conn: Connection, login: str) -> tuple[Record, str] | None:
 
 
 @post("/auth/start", status_code=200)
-async def start(request: Request[Any, Any, Any], data: api.AuthStart) -> api.AuthSalt:
+async def start(request: Request[Any, Any, Any], data: JSONBody[api.AuthStart]) -> api.AuthSalt:
     """Salt of a login; with A also a sign-in attempt."""
     relay = _relay(request)
     try:
@@ -60,7 +61,7 @@ async def start(request: Request[Any, Any, Any], data: api.AuthStart) -> api.Aut
 
 
 @post("/auth/finish", status_code=200)
-async def finish(request: Request[Any, Any, Any], data: api.AuthFinish) -> api.AuthProof:
+async def finish(request: Request[Any, Any, Any], data: JSONBody[api.AuthFinish]) -> api.AuthProof:
     """Prove the password; one attempt per started sign-in."""
     relay = _relay(request)
     held = relay.logins.take(data.sid, relay.now)
@@ -88,7 +89,7 @@ def _nonce(relay: Relay, kind: str) -> api.Nonce:
 
 
 @post("/auth/device", status_code=200)
-async def device(request: Request[Any, Any, Any], data: api.AuthDevice) -> api.Token:
+async def device(request: Request[Any, Any, Any], data: JSONBody[api.AuthDevice]) -> api.Token:
     """A session for an enrolled device that answers the challenge."""
     relay = _relay(request)
     try:
@@ -114,7 +115,7 @@ async def device(request: Request[Any, Any, Any], data: api.AuthDevice) -> api.T
 
 
 @delete("/auth/session/{n:str}", status_code=200)
-async def end_session(request: Request[Any, Any, Any], n: str) -> api.Done:
+async def end_session(request: Request[Any, Any, Any], n: FromPath[str]) -> api.Done:
     """End one own session by its name, or this one by ``this``."""
     relay, me = _relay(request), await caller(request)
 
@@ -129,7 +130,7 @@ async def end_session(request: Request[Any, Any, Any], n: str) -> api.Done:
 
 
 @post("/vault/enrol", status_code=200)
-async def vault_enrol(request: Request[Any, Any, Any], data: api.VaultEnrol) -> api.Done:
+async def vault_enrol(request: Request[Any, Any, Any], data: JSONBody[api.VaultEnrol]) -> api.Done:
     """Keep tag and pepper of the calling device."""
     relay, me = _relay(request), await caller(request)
     if me.require_device() != data.dev:
@@ -143,13 +144,13 @@ async def vault_enrol(request: Request[Any, Any, Any], data: api.VaultEnrol) -> 
 
 
 @post("/vault/nonce", status_code=200)
-async def vault_nonce(request: Request[Any, Any, Any], data: api.VaultNonce) -> api.Nonce:
+async def vault_nonce(request: Request[Any, Any, Any], data: JSONBody[api.VaultNonce]) -> api.Nonce:
     """A challenge for unlocking; the answer is the same for a device that does not exist."""
     return _nonce(_relay(request), "vault " + data.dev)
 
 
 @post("/vault/open", status_code=200)
-async def vault_open(request: Request[Any, Any, Any], data: api.VaultOpen) -> api.Pepper:
+async def vault_open(request: Request[Any, Any, Any], data: JSONBody[api.VaultOpen]) -> api.Pepper:
     """One try. Refusal: E_AUTH, with ``left`` once the device has proved itself."""
     relay = _relay(request)
     value, sig = b64d(data.nonce), _bytes(data.sig)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 from litestar import Request, delete, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from sqlalchemy import Connection, func, select
 
 from cloister import crypto
@@ -27,10 +27,10 @@ from cloister.server.writer import Batch
 PAGE: Final = 500
 MAX_LINKS: Final = 512
 _KINDS: Final = {schema.ENTRY: "entry", schema.MESSAGE: "msg"}
-From = Annotated[int, Parameter(query="from", ge=0, lt=2**53)]
-Pos = Annotated[int, Parameter(ge=0, lt=2**53)]
-MaybePos = Annotated[int | None, Parameter(ge=0, lt=2**53)]
-Limit = Annotated[int, Parameter(ge=1, le=PAGE)]
+From = Annotated[int, QueryParameter(name="from", ge=0, lt=2**53)]
+Pos = Annotated[int, QueryParameter(ge=0, lt=2**53)]
+MaybePos = Annotated[int | None, QueryParameter(ge=0, lt=2**53)]
+Limit = Annotated[int, QueryParameter(ge=1, le=PAGE)]
 
 
 def _relay(request: Request[Any, Any, Any]) -> Relay:
@@ -55,19 +55,19 @@ async def _commit(request: Request[Any, Any, Any], sph: str | None) -> api.Commi
 
 
 @post("/spheres", status_code=201)
-async def create(request: Request[Any, Any, Any], data: api.CommitBody) -> api.Committed:
+async def create(request: Request[Any, Any, Any], data: JSONBody[api.CommitBody]) -> api.Committed:
     """Make a sphere by its first commit."""
     return await _commit(request, None)
 
 
 @post("/spheres/{sph:str}/commits", status_code=200)
-async def commit(request: Request[Any, Any, Any], sph: str, data: api.CommitBody) -> api.Committed:
+async def commit(request: Request[Any, Any, Any], sph: FromPath[str], data: JSONBody[api.CommitBody]) -> api.Committed:
     """Add a commit to the log, whole or not at all."""
     return await _commit(request, sph)
 
 
 @post("/spheres/{sph:str}/messages", status_code=200)
-async def send(request: Request[Any, Any, Any], sph: str, data: api.Send) -> api.Position:
+async def send(request: Request[Any, Any, Any], sph: FromPath[str], data: JSONBody[api.Send]) -> api.Position:
     """Send one message; the same bytes again get the same answer."""
     relay, me = _relay(request), await caller(request)
     envelope = decode_message(data.jws)
@@ -172,13 +172,13 @@ async def _items(
 
 
 @get("/spheres/{sph:str}/log")
-async def log(request: Request[Any, Any, Any], sph: str, start: From = 0, limit: Limit = PAGE) -> api.Log:
+async def log(request: Request[Any, Any, Any], sph: FromPath[str], start: From = 0, limit: Limit = PAGE) -> api.Log:
     """Entries from a position on, and the head."""
     return await _log(request, await _member(request, sph), start, limit)
 
 
 @get("/spheres/{sph:str}/attach/{h:str}")
-async def attachment(request: Request[Any, Any, Any], sph: str, h: str) -> api.Attachment:
+async def attachment(request: Request[Any, Any, Any], sph: FromPath[str], h: FromPath[str]) -> api.Attachment:
     """An attachment by its hash."""
     return await _attachment(request, await _member(request, sph), h)
 
@@ -186,7 +186,7 @@ async def attachment(request: Request[Any, Any, Any], sph: str, h: str) -> api.A
 @get("/spheres/{sph:str}/items")
 async def items(
     request: Request[Any, Any, Any],
-    sph: str,
+    sph: FromPath[str],
     after: MaybePos = None,
     before: MaybePos = None,
     limit: Limit = PAGE,
@@ -196,13 +196,15 @@ async def items(
 
 
 @get("/public/{sph:str}/log")
-async def public_log(request: Request[Any, Any, Any], sph: str, start: From = 0, limit: Limit = PAGE) -> api.Log:
+async def public_log(
+    request: Request[Any, Any, Any], sph: FromPath[str], start: From = 0, limit: Limit = PAGE
+) -> api.Log:
     """The log of a public sphere, for anybody."""
     return await _log(request, await _public(request, sph), start, limit)
 
 
 @get("/public/{sph:str}/attach/{h:str}")
-async def public_attachment(request: Request[Any, Any, Any], sph: str, h: str) -> api.Attachment:
+async def public_attachment(request: Request[Any, Any, Any], sph: FromPath[str], h: FromPath[str]) -> api.Attachment:
     """An attachment of a public sphere."""
     return await _attachment(request, await _public(request, sph), h)
 
@@ -210,7 +212,7 @@ async def public_attachment(request: Request[Any, Any, Any], sph: str, h: str) -
 @get("/public/{sph:str}/items")
 async def public_items(
     request: Request[Any, Any, Any],
-    sph: str,
+    sph: FromPath[str],
     after: MaybePos = None,
     before: MaybePos = None,
     limit: Limit = PAGE,
@@ -220,7 +222,7 @@ async def public_items(
 
 
 @get("/spheres/{sph:str}/heads")
-async def heads(request: Request[Any, Any, Any], sph: str, id: str = "") -> api.Heads:  # noqa: A002
+async def heads(request: Request[Any, Any, Any], sph: FromPath[str], id: FromQuery[str] = "") -> api.Heads:  # noqa: A002
     """Last message of each device, of one member or of all."""
     view = await _member(request, sph)
 
@@ -245,7 +247,7 @@ def _owner(state: SphereState, dv: str) -> str:
 
 
 @get("/spheres/{sph:str}/links")
-async def links(request: Request[Any, Any, Any], sph: str, to: Pos, limit: Limit = PAGE) -> api.Links:
+async def links(request: Request[Any, Any, Any], sph: FromPath[str], to: Pos, limit: Limit = PAGE) -> api.Links:
     """Link blobs, from epoch ``to`` downwards."""
     view = await _member(request, sph)
 
@@ -259,7 +261,7 @@ async def links(request: Request[Any, Any, Any], sph: str, to: Pos, limit: Limit
 
 
 @get("/spheres/{sph:str}/seen/{pos:int}")
-async def seen(request: Request[Any, Any, Any], sph: str, pos: int) -> api.Seen:
+async def seen(request: Request[Any, Any, Any], sph: FromPath[str], pos: FromPath[int]) -> api.Seen:
     """The stored row as it is: what the server sees."""
     view = await _member(request, sph)
 
@@ -296,7 +298,7 @@ async def clear_inbox(request: Request[Any, Any, Any], upto: Pos) -> api.Done:
 
 
 @post("/inbox", status_code=200)
-async def post_inbox(request: Request[Any, Any, Any], data: api.PostInbox) -> api.Done:
+async def post_inbox(request: Request[Any, Any, Any], data: JSONBody[api.PostInbox]) -> api.Done:
     """One letter to devices that are active in its sphere, from a device that is."""
     relay, me = _relay(request), await caller(request)
     try:
