@@ -102,13 +102,16 @@ async def test_revocation_goes_on_where_it_was_interrupted(w: World) -> None:
     assert texts(people["bo"]) == ["Done"]
 
 
-async def test_a_copied_profile_retires(w: World) -> None:
+@pytest.mark.parametrize("synced", [True, False])
+async def test_a_copied_profile_retires(w: World, synced: bool) -> None:
     """CLT-014: two copies of one device; the one that finds the chain ahead signs nothing more, and comes back anew."""
     people = await w.sphere_of("ada", "bo")
     await people["ada"].close()
     shutil.copytree(w.folder / "ada", w.folder / "copy")
     ada, copy = await w.reopen("ada"), await w.open("copy")
     await copy.unlock(PASSWORD.format("ada"))
+    if synced:
+        await copy.sync()
     sent(await harbour(ada).send("From the original"))
     with pytest.raises(DeviceRetired):
         await harbour(copy).send("From the copy")

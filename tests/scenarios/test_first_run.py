@@ -6,7 +6,7 @@ import pytest
 
 from cloister.client.events import Admitted, MemberRemoved, MessageReceived, NewKey
 from cloister.errors import CheckFailed, Forbidden, NotMember, RelayError, UsageError
-from tests.scenarios.world import PASSWORD, World, harbour, sent, texts
+from tests.scenarios.world import PASSWORD, World, harbour, hear, sent, texts
 
 
 async def test_two_people(w: World) -> None:
@@ -64,8 +64,7 @@ async def test_three_people_and_a_removal(w: World) -> None:
     people = await w.sphere_of("ada", "bo", "cy")
     ada, bo, cy = (harbour(people[n]) for n in ("ada", "bo", "cy"))
     sent(await cy.send("Hello"))
-    heard: list[object] = []
-    people["bo"]._listeners.append(_Collect(heard))  # type: ignore[arg-type]
+    heard = hear(people["bo"])
     await ada.remove("cy", text="Cy is gone")
     await people["bo"].sync()
     assert texts(people["bo"]) == ["Hello", "Cy is gone"]
@@ -107,8 +106,7 @@ async def test_auto_admission_and_a_used_up_link(w: World) -> None:
     people = await w.sphere_of("ada", "bo")
     sphere = await people["ada"].create_sphere("Board")
     link = await sphere.invite(uses=1, admit="auto")
-    heard: list[object] = []
-    people["bo"]._listeners.append(_Collect(heard))  # type: ignore[arg-type]
+    heard = hear(people["bo"])
     await people["bo"].join(link.url)
     await people["ada"].sync()
     await people["bo"].sync()
@@ -118,14 +116,3 @@ async def test_auto_admission_and_a_used_up_link(w: World) -> None:
     with pytest.raises(RelayError):
         await late.create_account("di", PASSWORD.format("di"), invite_link=link.url)
     assert late.account.status == "new"
-
-
-class _Collect(list[object]):
-    """A listener that keeps what it hears."""
-
-    def __init__(self, into: list[object]) -> None:
-        super().__init__()
-        self._into = into
-
-    def put_nowait(self, event: object) -> None:
-        self._into.append(event)

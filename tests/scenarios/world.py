@@ -6,17 +6,19 @@ password processing's memory cost is lowered, which no scenario is about.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloister.client import Client, Sphere
+from cloister.client.events import Event
 from cloister.client.records import InviteLink, Message, OutboxItem
 from cloister.client.transports.base import Answer, Socket
 from cloister.client.transports.memory import MemoryRelay, MemoryTransport
 from cloister.errors import Unreachable
-from cloister.server import create_app
+from cloister.server.app import create_app
 from cloister.server.settings import Settings
 
 START = 1_800_000_000.0
@@ -144,7 +146,7 @@ async def world(folder: Path) -> AsyncIterator[World]:
     clock = Clock()
     app = create_app(Settings(data=folder / "relay"), clock=clock)
     async with MemoryRelay(app) as relay:
-        made = World(folder, clock, relay, app.state.relay.setup_code)
+        made = World(folder, clock, relay, app.relay.setup_code or "")
         try:
             yield made
         finally:
@@ -171,3 +173,21 @@ def waits(said: Message | OutboxItem) -> OutboxItem:
     """The item, which must still wait."""
     assert isinstance(said, OutboxItem), said
     return said
+
+
+class _Ear(asyncio.Queue[Event]):
+    """Keeps what it hears in a list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[Event] = []
+
+    def put_nowait(self, item: Event) -> None:
+        self.heard.append(item)
+
+
+def hear(client: Client) -> list[Event]:
+    """Events of a client from now on."""
+    ear = _Ear()
+    client._listeners.append(ear)
+    return ear.heard

@@ -174,8 +174,7 @@ async def _send_one(ctx: Context, rep: Replica, item: str, row: dict[str, Any], 
     """One item to the relay. False when it stays (held, or nothing can be done now)."""
     if depth > MAX_TRIES:
         raise Busy("the relay keeps refusing", retry_after=2.0)
-    if ctx.store.get("retired"):
-        raise DeviceRetired("a copy of this device has spoken")
+    _require_alone(ctx)
     stops.require_none(rep)
     if rep.status != "active":
         raise NotMember("you are not in this sphere")
@@ -183,10 +182,14 @@ async def _send_one(ctx: Context, rep: Replica, item: str, row: dict[str, Any], 
         await commits.settle_all(ctx, rep)
         if ctx.store.row("outbox", item) is None:
             return True
-    if row["jws"]:
-        return await _in_flight(ctx, rep, item, row, depth)
-    await _catch_up(ctx, rep)
+    if row["jws"] and await _was_taken(ctx, rep, item, row):
+        return True
+    if not ctx.relay.reached:
+        await commits.fetch(ctx, ctx.replica(rep.sph))  # nothing is sealed for a state that is not known to hold
+    await _catch_up(ctx, ctx.replica(rep.sph))
     rep = ctx.replica(rep.sph)
+    _require_alone(ctx)
+    stops.require_none(rep)
     asks = question(ctx, rep, row)
     if asks:
         _hold(ctx, rep, item, row, asks)
@@ -202,6 +205,12 @@ async def _send_one(ctx: Context, rep: Replica, item: str, row: dict[str, Any], 
         raise KeyUnknown(f"epoch {state.ep}")
     _seal(ctx, rep, item, row)
     return await _in_flight(ctx, rep, item, row, depth)
+
+
+def _require_alone(ctx: Context) -> None:
+    """Raise DeviceRetired once a copy of this device has spoken (CLT-014)."""
+    if ctx.store.get("retired"):
+        raise DeviceRetired("a copy of this device has spoken")
 
 
 async def _catch_up(ctx: Context, rep: Replica) -> None:
@@ -251,41 +260,50 @@ async def _in_flight(ctx: Context, rep: Replica, item: str, row: dict[str, Any],
     except (StaleEpoch, StaleHead):
         await commits.fetch(ctx, rep)
     except Conflict as error:
-        await _conflict(ctx, rep, compact, error)
+        await _conflict(ctx, rep, item, error)
     else:
         with ctx.store.step() as events:
             rep = ctx.replica(rep.sph)
             intake.take_now(ctx, rep, [(pos, compact)], events)
             queue.done(ctx, rep, item, compact, events)
         return True
-    rep = ctx.replica(rep.sph)
-    if _arrived(ctx, rep.sph, compact):
-        with ctx.store.step() as events:
-            queue.done(ctx, rep, item, compact, events)
+    if _settle(ctx, ctx.replica(rep.sph), item, row):
         return True
-    row["jws"] = ""
-    with ctx.store.step():
-        queue.update(ctx, item, "waiting", row)
-    return await _send_one(ctx, rep, item, row, depth + 1)
+    return await _send_one(ctx, ctx.replica(rep.sph), item, row, depth + 1)
 
 
-def _arrived(ctx: Context, sph: str, compact: str) -> bool:
-    """Whether this very envelope stands in the verified own chain: the relay had it, its answer was lost."""
-    message = messages.decode(compact)
+async def _was_taken(ctx: Context, rep: Replica, item: str, row: dict[str, Any]) -> bool:
+    """An item sealed earlier, outcome unknown: look whether the relay has it; if not, it is judged and sealed anew."""
+    await commits.fetch(ctx, rep)
+    return _settle(ctx, ctx.replica(rep.sph), item, row)
+
+
+def _settle(ctx: Context, rep: Replica, item: str, row: dict[str, Any]) -> bool:
+    """Whether these words stand in the verified own chain (the answer was lost); else the seal is broken."""
+    found = _arrived(ctx, rep.sph, item)
+    with ctx.store.step() as events:
+        if found is not None:
+            queue.done(ctx, rep, item, found, events)
+        else:
+            row["jws"] = ""
+            queue.update(ctx, item, "waiting", row)
+    return found is not None
+
+
+def _arrived(ctx: Context, sph: str, item: str) -> str | None:
+    """The envelope by which these words (cid) stand in the own chain."""
     row = ctx.store.one(
-        "SELECT id FROM message WHERE sph = ? AND dv = ? AND seq = ? AND h = ? AND state = 'sent'",
-        sph, ctx.dv, message.head.seq, message.digest,
-    )  # fmt: skip
-    return row is not None
+        "SELECT jws FROM message WHERE sph = ? AND dv = ? AND cid = ? AND state = 'sent'", sph, ctx.dv, item
+    )
+    return row[0] if row else None
 
 
-async def _conflict(ctx: Context, rep: Replica, compact: str, error: Conflict) -> None:
+async def _conflict(ctx: Context, rep: Replica, item: str, error: Conflict) -> None:
     """The relay's end of the own chain is not the one the message builds on (CLT-014)."""
     await commits.fetch(ctx, rep)
     rep = ctx.replica(rep.sph)
-    if ctx.store.get("retired"):
-        raise DeviceRetired("a copy of this device has spoken")
-    if _arrived(ctx, rep.sph, compact):
+    _require_alone(ctx)
+    if _arrived(ctx, rep.sph, item) is not None:
         return
     chain = intake.own_chain(ctx, rep.sph)
     seq = int(error.data.get("seq", 0))

@@ -30,13 +30,14 @@ class Relay:
     """Typed calls over one transport.
 
     ``token`` is the session used where none is given; when the relay says it is over, ``renew`` gets another one and
-    the call is made once more.
+    the call is made once more. ``reached``: whether the last request got an answer.
     """
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
         self.token: str | None = None
         self.renew: Callable[[], Awaitable[str]] | None = None
+        self.reached = False
 
     @property
     def origin(self) -> str:
@@ -58,7 +59,9 @@ class Relay:
         """One request. Raises the RelayError the relay names, Unreachable, FormatError."""
         data = None if body is None else (body if isinstance(body, bytes) else msgspec.json.encode(body))
         used = token or self.token
+        self.reached = False
         answer = await self.transport.request(method, V1 + path, data, token=used, headers=headers)
+        self.reached = True
         if answer.status == 401 and token is None and self.renew is not None and not path.startswith("/auth/"):
             if self.token == used:
                 self.token = None

@@ -136,6 +136,11 @@ class Store:
         if events and self._publish is not None:
             self._publish(events)
 
+    def tell(self, events: Iterable[Event]) -> None:
+        """Publish events that are about nothing stored: connection, this device's end."""
+        if self._publish is not None:
+            self._publish(events)
+
     def later(self, action: Callable[[], None]) -> None:
         """Run ``action`` when the running step has ended, however it ended; at once outside a step.
 
