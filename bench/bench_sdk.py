@@ -37,7 +37,7 @@ def clock(act: Callable[[], object], timer: Callable[[], float]) -> float:
 
 
 def reading(count: int, rounds: int) -> dict[str, Any]:
-    import vodozemac  # noqa: PLC0415
+    import vodozemac
 
     sphere = Sphere(Person("ada"))
     talker = sphere.talker(sphere.owner)

@@ -4,7 +4,7 @@ Both sides of the ratio are processor time of one process, best of several round
 exactly the exponentiations of the protocol (g^b and the final power in constant time, v^u not), the full side is
 ``candidate`` + ``start`` + ``finish`` for a known and for an unknown login. JSON on stdout.
 
-    PYTHONPATH=src python bench/bench_srp.py [--rounds 15] [--logins 20]
+    PYTHONPATH=src:. python bench/bench_srp.py [--rounds 15] [--logins 20] [--save]
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import sys
 import time
 from collections.abc import Callable
 
 import gmpy2
 
+from bench import results
 from cloister.account import srp, srp_group, srp_server, verifier
 from cloister.account.password import Stretched
 from cloister.account.srp_group import GROUP, K
@@ -42,6 +41,7 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--rounds", type=int, default=15)
     options.add_argument("--logins", type=int, default=20)
+    options.add_argument("--save", action="store_true", help="write bench/results/srp.json")
     args = options.parse_args()
     keys = verifier.server_keys(os.urandom(32))
     salt16 = verifier.salt_of(keys, LOGIN)
@@ -80,21 +80,15 @@ def main() -> None:
             before = time.process_time()
             run()
             best[name] = min(best[name], (time.process_time() - before) / args.logins)
-    json.dump(
-        {
-            "bench": "srp",
-            "unit": "ms of processor time per sign-in, best round",
-            "ms": {name: round(1000 * seconds, 3) for name, seconds in best.items()},
-            "ratio": {name: round(best[name] / best["bare"], 3) for name in ("known", "unknown")},
-            "limit": 1.5,
-            "gmpy2": gmpy2.version(),
-            "python": platform.python_version(),
-            "machine": platform.machine(),
-        },
-        sys.stdout,
-        indent=1,
-    )
-    print()
+    result = {
+        "machine": results.machine(),
+        "unit": "ms of processor time per sign-in, best round",
+        "ms": {name: round(1000 * seconds, 3) for name, seconds in best.items()},
+        "ratio": {name: round(best[name] / best["bare"], 3) for name in ("known", "unknown")},
+    }
+    if args.save:
+        results.save("srp", result)
+    print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable
-from typing import cast
 from pathlib import Path
+from typing import cast
 
 CONFIG = """
 daemonize = false
@@ -94,7 +94,8 @@ class Occupant(asyncio.Protocol):
             self._open()
         elif self.step == 2 and b"</stream:features>" in data:
             self.transport.write(
-                b"<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>r</resource></bind></iq>"
+                b"<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
+                b"<resource>r</resource></bind></iq>"
             )
         elif self.step == 3 and b"</iq>" in data:
             self.transport.write(

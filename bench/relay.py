@@ -32,6 +32,7 @@ from bench.results import machine, save
 HOST = "127.0.0.1"
 SERVER_CORE, DRIVER_CORE = 0, 1
 RATE = 20.0
+MOST = 9000  # messages signed beforehand, per second of a closed-loop run
 
 
 def free_port() -> int:
@@ -137,14 +138,22 @@ async def until_open(port: int, server: subprocess.Popen[bytes]) -> None:
     raise RuntimeError("the server does not listen")
 
 
+def spying(pid: int, seconds: float, profile: Path) -> list[str]:
+    """py-spy beside the server, as collapsed stacks."""
+    spy = str(Path(sys.executable).with_name("py-spy"))
+    return [spy, "record", "-p", str(pid), "-d", str(int(seconds)), "-r", "500", "-t", "-f", "raw", "-o", str(profile)]
+
+
 async def measure(target: str, n: int, rate: float | None, seconds: float, profile: Path | None) -> dict[str, Any]:
     command, enter = TARGETS[target]
     sample = n if rate is not None or n <= 20 else 4
     folder = Path(tempfile.mkdtemp(prefix=f"bench-{target}-"))
     port = free_port()
     try:
+        limit = 1 << 30
         if target == "cloister":
-            await cloister_room.prepare(folder, n, messages=4000 // n + 1 if rate else int(12000 * seconds) // n)
+            sends = int(seconds * RATE) + n if rate else int((seconds + 1) * MOST)
+            limit = await cloister_room.prepare(folder, n, messages=sends // n + 1)
         server = subprocess.Popen(
             command(folder, port),
             stdout=subprocess.DEVNULL,
@@ -152,25 +161,13 @@ async def measure(target: str, n: int, rate: float | None, seconds: float, profi
         )
         try:
             await until_open(port, server)
-            load = Load(n, 1 << 30 if target != "cloister" else cloister_room.LIMIT[0], sample)
+            load = Load(n, limit, sample)
             await enter(load, port, folder)
             await asyncio.sleep(0.5)
             spy = None
             if profile:
                 spy = subprocess.Popen(
-                    [
-                        str(Path(sys.executable).with_name("py-spy")),
-                        "record",
-                        "-p",
-                        str(server.pid),
-                        "-d",
-                        str(int(seconds)),
-                        "-r",
-                        "500",
-                        "-t",
-                        "-f",
-                    ]
-                    + ["raw", "-o", str(profile)],
+                    spying(server.pid, seconds, profile),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                 )
@@ -232,7 +229,7 @@ def main() -> None:
     targets = [one for one in args.targets if one != "prosody" or prosody.available()]
     os.sched_setaffinity(0, {DRIVER_CORE})
     runs: list[dict[str, Any]] = []
-    plan = [(n, None, args.seconds) for n in args.n]
+    plan: list[tuple[int, float | None, float]] = [(n, None, args.seconds) for n in args.n]
     if args.rate_seconds:
         plan.append((20, RATE, args.rate_seconds))
     for turn in range(args.runs):

@@ -1,0 +1,209 @@
+"""Write docs/benchmarks.md from the committed results: no figure in it is typed by hand.
+
+python -m bench.tables [--check]
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench.results import FOLDER
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+INTRO = """# Benchmarks
+
+Made by `make bench`; this page is written by `python -m bench.tables` from `bench/results/*.json`. Only ratios within
+one run mean anything: figures of different machines, or of one machine on different days, do not compare. The goals are
+those the project set itself before measuring.
+"""
+
+
+def _load(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text())
+    return found
+
+
+def table(head: list[str], rows: list[list[Any]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def machine(found: dict[str, Any]) -> str:
+    libraries = ", ".join(f"{name} {number}" for name, number in found["libraries"].items() if number != "-")
+    prosody = f", Prosody {found['prosody']}" if found["prosody"] != "-" else ""
+    return (
+        f"{found['processor']}, {found['cores']} cores, {found['system']}, Python {found['python']}, "
+        f"SQLite {found['sqlite']}{prosody}; {libraries}."
+    )
+
+
+def goals(found: dict[str, Any]) -> str:
+    rows = [[name, one["ratio"], one["goal"], "yes" if met(one) else "**no**"] for name, one in found.items()]
+    return table(["what", "ratio", "goal", "met"], rows)
+
+
+def met(goal: dict[str, Any]) -> bool:
+    """Whether a ratio satisfies its goal, written as "at least X", "at most X" or a number."""
+    if goal["ratio"] is None:
+        return False
+    number = float(goal["goal"].split()[-1])
+    if goal["goal"].startswith("at least"):
+        return bool(goal["ratio"] >= number)
+    return bool(goal["ratio"] <= number)
+
+
+NAMES = {
+    "cloister": "Cloister",
+    "bare": "bare relay, one frame per message and member",
+    "bare-coalesced": "bare relay, coalesced frames",
+    "prosody": "Prosody MUC + MAM",
+}
+
+
+def relay() -> str:
+    found = _load("relay")
+    rows = [
+        [
+            NAMES[one["target"]],
+            one["n"],
+            one["load"],
+            f"{one['sends_per_s']:,.0f} ({one['sends_min']:,.0f} to {one['sends_max']:,.0f})",
+            one["p50_ms"],
+            one["p99_ms"],
+            one["cpu_ms_per_send"],
+            one["server_cores"],
+            one["driver_cores"],
+            one["memory_mib"],
+            one["lost"],
+            one["runs"],
+        ]
+        for one in found["rows"]
+    ]
+    head = ["relay", "n", "load", "sends/s (min to max)", "p50 ms", "p99 ms", "server CPU ms / send", "server cores"]
+    head += ["driver cores", "MiB", "lost", "runs"]
+    return f"""## A room of n members
+
+n members in one room, 1,024 bytes of content a message (as an encrypted envelope about twice that), every member
+receives every message. Server pinned to one core, driver to the other, runs interleaved, medians shown. *closed*: each
+member has one message in flight; *20/s*: the members take turns. Everybody commits before acknowledging (SQLite, WAL;
+ours and the bare relay with synchronous FULL and group commit). The bare relay checks nothing at all: no account, no
+right, no signature, no cursor. Source: `bench/relay.py`.
+
+{machine(found["machine"])}
+
+{goals(found["goals"])}
+
+{table(head, rows)}
+"""
+
+
+def sdk() -> str:
+    found = _load("sdk")
+    reading, rotation = found["reading"], found["rotation"]
+    micro = reading["us_per_message"]
+    rows = [
+        ["one message at a time, verified and opened", micro["live"], ""],
+        [f"{reading['messages']:,} messages in pages of one sender (one signature a page)", micro["sync"], ""],
+        ["vodozemac Megolm, decrypt", micro["megolm"], ""],
+    ]
+    ours = {
+        "verify and open, messages a second beside Megolm": {
+            "ratio": reading["live_rate_over_megolm"],
+            "goal": "at least 0.5",
+        },
+        "cold sync, messages a second beside Megolm": {
+            "ratio": reading["sync_rate_over_megolm"],
+            "goal": "at least 1",
+        },
+        f"rotation for {rotation['members']:,} members, time beside bare HPKE seals": {
+            "ratio": rotation["compose_over_bare"],
+            "goal": "at most 1.5",
+        },
+    }
+    times = rotation["ms"]
+    return f"""## Reading and rotating
+
+Messages of 1 kB, from frames in memory to opened payloads; storing and indexing not included. Rotation: the whole
+signed commit with one share per device beside a bare loop of the same HPKE seals. Source: `bench/bench_sdk.py`.
+
+{machine(found["machine"])}
+
+{goals(ours)}
+
+{table(["reading", "µs a message", ""], rows)}
+
+{table(["rotation", "ms"], [["whole commit", times["compose"]], ["bare seals", times["bare_seals"]]])}
+"""
+
+
+def srp() -> str:
+    found = _load("srp")
+    ours = {
+        f"processor time of a sign-in beside the bare exponentiations, {name} login": {
+            "ratio": found["ratio"][name],
+            "goal": "at most 1.5",
+        }
+        for name in ("known", "unknown")
+    }
+    rows = [[name, ms] for name, ms in found["ms"].items()]
+    return f"""## Signing in
+
+What a password sign-in (SRP-6a, 4096 bit) costs the relay beside the modular exponentiations it cannot avoid, constant
+time ones included. Source: `bench/bench_srp.py`.
+
+{machine(found["machine"])}
+
+{goals(ours)}
+
+{table(["work", "ms"], rows)}
+"""
+
+
+def restart() -> str:
+    found = _load("restart")
+    rows = [[one["what"], one["ms"], one["min"], one["max"], one["runs"]] for one in found["rows"]]
+    return f"""## Starting
+
+From `cloister serve` to the first answer of `/readyz`, cold process, warm page cache. Source: `bench/restart.py`.
+
+{machine(found["machine"])}
+
+{table(["what", "median ms", "min", "max", "runs"], rows)}
+"""
+
+
+def oracle() -> str:
+    found = _load("oracle")
+    rows = [[one["what"], one["n"], one["mean_us_a"], one["mean_us_b"], one["t"]] for one in found["rows"]]
+    return f"""## What refusals tell by their time
+
+Two kinds of request that must not be told apart, interleaved at random; Welch's t over all samples (beyond 4.5 would be
+a sign). Source: `bench/oracle.py`.
+
+{machine(found["machine"])}
+
+{table(["kinds", "samples each", "mean µs, first", "mean µs, second", "t"], rows)}
+"""
+
+
+SECTIONS = {"relay": relay, "sdk": sdk, "srp": srp, "restart": restart, "oracle": oracle}
+
+
+def page() -> str:
+    """The whole page; a section without results is left out."""
+    parts = [INTRO, *(make() for name, make in SECTIONS.items() if (FOLDER / f"{name}.json").exists())]
+    return "\n".join(parts)
+
+
+def main() -> None:
+    if "--check" in sys.argv:
+        sys.exit(PAGE.read_text() != page())
+    PAGE.write_text(page())
+
+
+if __name__ == "__main__":
+    main()

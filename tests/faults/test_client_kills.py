@@ -1,0 +1,167 @@
+"""The client killed at every durable step of sign-up, password change and commit: old or new state, never neither.
+
+Each act runs once undisturbed to count its steps, then once for each step with the process killed there. Rules:
+CLT-003 (sign-up), CLT-006 (password), CLT-010 (a key is durable before its commit is sent), LOG-023.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cloister.account import password as passwords
+from cloister.client.client import Client
+from cloister.client.transports.http import HttpTransport
+from cloister.client.transports.memory import MemoryRelay
+from cloister.errors import AuthFailed
+from cloister.server.app import create_app
+from cloister.server.settings import Settings
+from tests.faults.actors import KIB, Actors
+from tests.faults.zygote import SETTINGS, Servers
+
+PASSWORD = "correct horse battery 20"
+MOST = 200  # steps an act may have before this test must be thought over
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "MEMORY_KIB", KIB)
+
+
+@dataclass
+class House:
+    """A relay on a socket, Ada's profile in it, and the process whose children die."""
+
+    folder: Path
+    origin: str
+    actors: Actors
+
+    @property
+    def ada(self) -> Path:
+        return self.folder / "ada"
+
+    def open(self, profile: Path) -> Client:
+        return Client.open(profile, transport=HttpTransport(self.origin))._make()
+
+
+@asynccontextmanager
+async def house(folder: Path) -> AsyncIterator[House]:
+    data = folder / "relay"
+    app = create_app(Settings(data=data, **SETTINGS))
+    with Servers(data) as servers, Actors(folder) as actors:
+        origin = f"http://127.0.0.1:{servers.port}"
+        async with MemoryRelay(app, origin) as memory, Client.open(folder / "ada", transport=memory.transport()) as ada:
+            await ada.create_account("ada", PASSWORD, app.relay.setup_code)
+        servers.start()
+        yield House(folder, origin, actors)
+
+
+async def test_sign_up(tmp_path: Path) -> None:
+    """Killed anywhere, the same password and the same words lead to one open account."""
+    async with house(tmp_path) as at:
+        for k in range(1, MOST):
+            login, profile = f"bo{k}", tmp_path / f"bo{k}"
+            steps = at.actors.act("sign_up", profile, at.origin, k, login=login, password=PASSWORD)
+            client = at.open(profile)
+            if steps is None or client.account.status == "pending":
+                if client.account.status in ("new", "pending"):
+                    await client.create_account(login, PASSWORD)
+                else:
+                    await client.unlock(PASSWORD)
+            else:
+                await client.unlock(PASSWORD)
+            await client.sync()
+            assert client.account.status == "open"
+            assert [one.active for one in await client.devices()] == [True]
+            await client.close()
+            if steps is not None:
+                assert k > 10, steps
+                return
+        raise AssertionError("no end")
+
+
+async def test_password_change(tmp_path: Path) -> None:
+    """Killed anywhere, exactly one password is good, at the relay and (after one contact) here; nothing is lost."""
+    async with house(tmp_path) as at:
+        client = at.open(at.ada)
+        await client.unlock(PASSWORD)
+        sphere = await client.create_sphere("Kitchen")
+        await sphere.send("kept")
+        key = client.agent_key().hex()
+        await client.close()
+        present = PASSWORD
+        for k in range(1, MOST):
+            new = f"another phrase {k} entirely"
+            steps = at.actors.act("change_password", at.ada, at.origin, k, key=key, password=present, new=new)
+            good = [one for one in (present, new) if await signs_in(at, tmp_path / f"other{k}", one)]
+            assert len(good) == 1, f"step {k}: {len(good)} passwords are good at the relay"
+            here = [one for one in (present, new) if await opens(at, one)]
+            assert here == good, f"step {k}: the relay takes {good}, the vault {here}"
+            present = good[0]
+            if steps is not None:
+                assert present == new
+                assert k > 5, steps
+                return
+        raise AssertionError("no end")
+
+
+async def signs_in(at: House, profile: Path, password: str) -> bool:
+    client = at.open(profile)
+    try:
+        await client.sign_in("ada", password)
+    except AuthFailed:
+        return False
+    finally:
+        await client.close()
+    return True
+
+
+async def opens(at: House, password: str) -> bool:
+    client = at.open(at.ada)
+    try:
+        await client.unlock(password)
+        await client.sync()
+        assert [one.text for one in client.sphere("Kitchen").messages()] == ["kept"]
+    except AuthFailed:
+        return False
+    finally:
+        await client.close()
+    return True
+
+
+async def test_commit(tmp_path: Path) -> None:
+    """Killed anywhere in a rotation: the epoch in the log is one whose key is here, and speaking goes on."""
+    async with house(tmp_path) as at:
+        client = at.open(at.ada)
+        await client.unlock(PASSWORD)
+        sphere = await client.create_sphere("Kitchen")
+        key = client.agent_key().hex()
+        await client.close()
+        said = 0
+        for k in range(1, MOST):
+            steps = at.actors.act("rotate", at.ada, at.origin, k, key=key, sphere=sphere.sph, text=f"words {k}")
+            client = at.open(at.ada)
+            await client.unlock_with_key(bytes.fromhex(key))
+            await client.sync()
+            mine = client.sphere(sphere.sph)
+            keys = mine.keys()
+            assert all(held for _, held in keys), f"step {k}: a key is lost: {keys}"
+            assert mine.info().epoch == max(n for n, _ in keys)
+            await mine.send(f"after {k}")
+            await client.sync()
+            assert not client.outbox()
+            texts = [one.text for one in mine.messages()]
+            assert texts[-1] == f"after {k}"
+            assert len(texts) == len(set(texts))
+            assert all(one.state == "sent" for one in mine.messages())
+            said += f"words {k}" in texts
+            await client.close()
+            if steps is not None:
+                assert said >= 1
+                assert k > 5, steps
+                return
+        raise AssertionError("no end")
