@@ -49,7 +49,8 @@ def hint_record(kind: str, sph: str) -> str:
 def send(batch: Batch, account: str, envelope: jws.Envelope, clock: float) -> int:
     """Store one message; returns its position. Checks everything before the first write (STR-005).
 
-    The caller has run ``check_message``: the signature is not looked at again. Raises Forbidden, StaleHead, StaleEpoch, Conflict, BadFormat as ``chain.admit``, Busy while tails are settled.
+    The caller has run ``check_message``: the signature is not looked at again. Raises Forbidden, StaleHead,
+    StaleEpoch, Conflict, BadFormat as ``chain.place``, Busy while tails are settled.
     """
     header = envelope.header
     sphere = batch.spheres.get(batch.conn, header["sph"])

@@ -14,7 +14,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -78,7 +78,7 @@ class Settings:
         if self.origins:
             return self.origins[0]
         scheme = "https" if self.tls in ("own", "files") else "http"
-        host = self.host if self.host not in ("0.0.0.0", "::", "") else "localhost"
+        host = self.host if self.host not in ("0.0.0.0", "::", "") else "localhost"  # noqa: S104 - compared, not bound
         host = f"[{host}]" if ":" in host else host
         return f"{scheme}://{host}:{self.port}"
 
@@ -284,6 +284,11 @@ def _check_together(settings: Settings) -> None:
         raise UsageError("tls = files needs tls_cert and tls_key")
     if settings.tls != "files" and (settings.tls_cert or settings.tls_key):
         raise UsageError(f"tls_cert and tls_key are only used with tls = files, not with tls = {settings.tls}")
+
+
+def with_port(settings: Settings, port: int) -> Settings:
+    """The settings after listening: port 0 has become a real one."""
+    return replace(settings, listen=f"{settings.listen.rpartition(':')[0]}:{port}")
 
 
 def describe() -> str:

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 import structlog
+from sqlalchemy import Connection
 
 from cloister.errors import BadFormat, CheckFailed, CloisterError, Forbidden, Internal, RateLimited, RelayError
 from cloister.protocol import jws
@@ -52,26 +54,26 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     """Base of what a client may say."""
 
 
-class Auth(Record, tag="auth"):
+class Auth(Record, frozen=True, tag="auth"):
     token: str
 
 
-class Sub(Record, tag="sub"):
+class Sub(Record, frozen=True, tag="sub"):
     i: int
     streams: dict[str, int]
 
 
-class Unsub(Record, tag="unsub"):
+class Unsub(Record, frozen=True, tag="unsub"):
     i: int
     streams: list[str]
 
 
-class SendRecord(Record, tag="send"):
+class SendRecord(Record, frozen=True, tag="send"):
     i: int
     jws: str
 
 
-class Ack(Record, tag="ack"):
+class Ack(Record, frozen=True, tag="ack"):
     i: int
     pos: int
 
@@ -93,14 +95,28 @@ class Socket:
     """One signed-in connection; a listener of the hub. All methods run in the loop's thread."""
 
     __slots__ = (
-        "_behind", "_in_flight", "_queue", "_relay", "_room", "_send", "_size", "_stopped", "_tasks", "_wake",
-        "account", "cursors", "dv", "session",
+        "_behind",
+        "_in_flight",
+        "_me",
+        "_queue",
+        "_relay",
+        "_room",
+        "_send",
+        "_size",
+        "_stopped",
+        "_tasks",
+        "_wake",
+        "account",
+        "cursors",
+        "dv",
+        "session",
     )  # fmt: skip
 
     def __init__(self, relay: Relay, session: Session, send: Send) -> None:
         self.account = session.account
         self.dv = session.dv
-        self.session = session
+        self.session = session.h
+        self._me = session
         # Position delivered last of every live stream; None while the stream is still read from the database.
         self.cursors: dict[str, int | None] = {}
         self._relay = relay
@@ -234,7 +250,7 @@ class Socket:
                     relay.hub.leave(self, key)
                     self.cursors.pop(key, None)
             else:
-                dv, upto = self.session.require_device(), one.pos
+                dv, upto = self._me.require_device(), one.pos
                 await relay.writer.submit(lambda batch: inbox.clear(batch, dv, upto))
             self.record(f'{{"t":"ok","i":{one.i}}}')
         except RateLimited as fault:
@@ -245,7 +261,7 @@ class Socket:
 
     def _key(self, name: str) -> str:
         """The hub's name of a stream. Raises Forbidden for an inbox without a device."""
-        return f"{INBOX}:{self.session.require_device()}" if name == INBOX else name
+        return f"{INBOX}:{self._me.require_device()}" if name == INBOX else name
 
     async def _subscribe(self, one: Sub) -> None:
         if len(self.cursors) + len(one.streams) > MAX_STREAMS:
@@ -282,14 +298,7 @@ class Socket:
         relay, cursor = self._relay, after
         n = 0 if key.startswith(INBOX) else (await relay.view_for(key, self.account)).n
         while True:
-            start = cursor
-            if n:
-                rows = await relay.store.read(lambda conn: commits.rows_after(conn, n, start, PAGE))
-                texts = [(row.pos, commits.record_of(key, row)) for row in rows]
-            else:
-                dv = key.partition(":")[2]
-                rows = await relay.store.read(lambda conn: inbox.rows_after(conn, dv, start, PAGE))
-                texts = [(row.pos, inbox.record(row.pos, row.kind, row.sph, row.body)) for row in rows]
+            texts = await relay.store.read(partial(_texts, key=key, n=n, after=cursor))
             for pos, text in texts:
                 if key not in self.cursors:
                     return  # lost or unsubscribed meanwhile
@@ -312,7 +321,8 @@ class Socket:
         """Serve until one side ends; returns the close code, None when the client is gone."""
         loop = asyncio.get_running_loop()
         reader, pump = loop.create_task(self._listen(receive)), loop.create_task(self._pump())
-        await asyncio.wait({reader, pump, self._stopped}, return_when=asyncio.FIRST_COMPLETED)
+        ends: set[asyncio.Future[Any]] = {reader, pump, self._stopped}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         try:
             if not self._stopped.done():
                 for task in (reader, pump):
@@ -337,6 +347,14 @@ class Socket:
             if not self._queue:
                 return
             await asyncio.sleep(0)
+
+
+def _texts(conn: Connection, *, key: str, n: int, after: int) -> list[tuple[int, str]]:
+    """The next page of a stream as (pos, record)."""
+    if n:
+        return [(row.pos, commits.record_of(key, row)) for row in commits.rows_after(conn, n, after, PAGE)]
+    rows = inbox.rows_after(conn, key.partition(":")[2], after, PAGE)
+    return [(row.pos, inbox.record(row.pos, row.kind, row.sph, row.body)) for row in rows]
 
 
 async def serve(relay: Relay, receive: Receive, send: Send) -> None:

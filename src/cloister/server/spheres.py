@@ -33,7 +33,7 @@ SNAPSHOT_EVERY: Final = 64
 
 @dataclass(slots=True)
 class Sphere:
-    """One sphere as the writer sees it. ``heads``: the last message of a device; ``hold``: whose sends wait until when."""
+    """One sphere as the writer sees it. ``heads``: last message by device; ``hold``: whose sends wait until when."""
 
     n: int
     sph: str

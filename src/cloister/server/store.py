@@ -26,9 +26,15 @@ def make_engine(url: str, *, writer: bool) -> Engine:
     """An engine for one role. Readers of SQLite see the last commit and never block the writer."""
     size = 1 if writer else READERS
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_size=size, max_overflow=0, pool_pre_ping=not writer)
+        # hide_parameters: an error text must not carry what was being stored.
+        return create_engine(url, pool_size=size, max_overflow=0, pool_pre_ping=not writer, hide_parameters=True)
     engine = create_engine(
-        url, poolclass=QueuePool, pool_size=size, max_overflow=0, connect_args={"check_same_thread": False}
+        url,
+        poolclass=QueuePool,
+        pool_size=size,
+        max_overflow=0,
+        connect_args={"check_same_thread": False},
+        hide_parameters=True,
     )
 
     @event.listens_for(engine, "connect")

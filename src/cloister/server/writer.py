@@ -165,7 +165,7 @@ class Writer:
                 outcomes = [self._one(batch, one) for one in waiting]
                 batch.flush()
                 self._spheres.store_heads(self._conn)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever failed, nothing of the batch is acknowledged
             self._spheres.drop_all()
             self._disconnect()
             refusal = _refusal(error)
@@ -197,7 +197,7 @@ class Writer:
         if self._conn is not None:
             try:
                 self._conn.close()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the connection is given up either way
                 log.warning("connection not closed cleanly", kind=type(error).__name__)
                 self._conn.invalidate()
             self._conn = None
