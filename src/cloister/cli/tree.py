@@ -1,629 +1,611 @@
-"""The command tree: every name, argument, option, example and one-line meaning. Nothing is done here.
+"""The command tree: names, arguments, one line about each and examples. What a command does is imported when it runs.
 
-Each function imports what it needs when it runs, so that help and completion stay quick. docs/terminal.md is made
-from this tree (a test compares them).
+Knows typer; refuses to import the client or the server, so that help, version and completion answer at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache, wraps
-from typing import Annotated, Any
+import difflib
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
 
 import typer
-from typer import Argument, Option
+from typer.core import TyperCommand, TyperGroup
 
-from cloister.cli.faults import Refused
-from cloister.cli.help import Command, Group
-from cloister.cli.shell import current, go
+from cloister.cli import guide, shell
+from cloister.cli.faults import USAGE, Refused
 
-SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-app = typer.Typer(
-    name="cloister",
-    cls=Group,
-    add_completion=False,
-    rich_markup_mode=None,
-    invoke_without_command=True,
-    context_settings=SETTINGS,
-    help="Encrypted spheres for people who run their own server.",
-    epilog='cloister demo\ncloister serve\ncloister account new ada\ncloister sphere new "Harbour plan"\n'
-    "cloister invite harbour\ncloister send harbour\ncloister read harbour",
-)
+_HELP = {"help_option_names": ["--help", "-h"]}
+# Its own flags come from the relay's table of settings, so the relay reads them.
+_OPEN = {**_HELP, "ignore_unknown_options": True, "allow_extra_args": True}
 
 
-def _help(ctx: typer.Context) -> None:
-    if ctx.invoked_subcommand is None:
-        print(ctx.get_help())
+class Command(TyperCommand):
+    """A command whose help begins with examples."""
+
+    def get_help(self, ctx: Any) -> str:
+        return guide.command(path_of(ctx), self)
+
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
+        formatter.write(guide.usage(path_of(ctx), self) + "\n")
 
 
-app.callback(invoke_without_command=True)(_help)
+class Group(TyperGroup):
+    """A group that suggests near misses, and never runs them."""
+
+    def get_help(self, ctx: Any) -> str:
+        return guide.group(path_of(ctx), self)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name = args[0] if args else ""
+        if name in self.commands:
+            return name, self.commands[name], args[1:]
+        near = difflib.get_close_matches(name, [n for n, c in self.commands.items() if not c.hidden], n=1)
+        path = path_of(ctx)
+        if near:
+            raise Refused("no-command-near", name=name, path=path, near=f"{path} {near[0]}")
+        raise Refused("no-command", name=name, path=path)
 
 
-def _group(name: str, text: str, parent: typer.Typer = app) -> typer.Typer:
-    made = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
-    made.callback(cls=Group, invoke_without_command=True, help=text, context_settings=SETTINGS)(_help)
-    parent.add_typer(made, name=name)
+def path_of(ctx: Any) -> str:
+    """``cloister sphere new`` for that command's context."""
+    names = []
+    while ctx is not None:
+        names.append(ctx.info_name or "")
+        ctx = ctx.parent
+    return " ".join(reversed(names))
+
+
+def _group(text: str) -> typer.Typer:
+    return typer.Typer(cls=Group, help=text, add_completion=False, rich_markup_mode=None, context_settings=_HELP)
+
+
+app = _group("An encrypted workspace whose server can read nothing.")
+
+
+def _add(group: typer.Typer, name: str, text: str) -> typer.Typer:
+    made = _group(text)
+    group.add_typer(made, name=name)
     return made
 
 
-def _command(where: typer.Typer, name: str, *shown: str, dry: bool = False) -> Callable[..., Any]:
-    """Register a command with its examples; ``dry``: it knows ``--dry-run``."""
-
-    def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(function)
-        def checked(*args: Any, **kwargs: Any) -> None:
-            if current().flags.dry_run and not dry:
-                raise Refused("no-dry-run")
-            function(*args, **kwargs)
-
-        return where.command(name, cls=Command, epilog="\n".join(shown), context_settings=SETTINGS)(checked)
-
-    return register
+@app.callback(invoke_without_command=True)
+def _root(ctx: typer.Context) -> None:
+    """An encrypted workspace whose server can read nothing."""
+    if ctx.invoked_subcommand is None:
+        shell.current().out.text(guide.group("cloister", ctx.command))
 
 
-Sphere = Annotated[
-    str, Argument(metavar="SPHERE", help="Its name, the beginning of it, or of its id.", show_default=False)
-]
-MaybeSphere = Annotated[
-    str, Argument(metavar="[SPHERE]", help="Its name, the beginning of it, or of its id.", show_default=False)
-]
-Person = Annotated[
-    str, Argument(metavar="PERSON", help="Name, sign-in name, or the beginning of the id.", show_default=False)
-]
-Life = Annotated[str, Option("--for", metavar="TIME", help="Such as 30m, 12h, 7d.")]
-Device = Annotated[str, Option("--device", metavar="NAME", help="What to call this device; without it, the host.")]
-
-# --- the machine --------------------------------------------------------------------------------------------------
+# Sphere is asked for by the name people see: its title, the beginning of it, or the beginning of its id.
+SphereName = Annotated[str, typer.Argument(metavar="SPHERE", help="Title, its beginning, or the beginning of its id.")]
+OneOfMine = Annotated[str, typer.Argument(metavar="NAME", help="Your name: a-z, 0-9, dot, dash, underscore.")]
+Who = Annotated[str, typer.Argument(metavar="NAME", help="Somebody's name, or the beginning of the id.")]
 
 
-@_command(app, "demo", "cloister demo", "cloister demo --people 5")
-def demo(people: Annotated[int, Option(help="How many people play, 2 to 9.", min=2, max=9)] = 3) -> None:
-    """Watch people share an encrypted sphere on a temporary server, and see what the server sees."""
-    from cloister.cli.commands import demo as act
-
-    act.run(current(), people)
+# --- this machine -------------------------------------------------------------------------------------------------
 
 
-@_command(app, "doctor", "cloister doctor", "cloister doctor harbour")
-def doctor(sphere: MaybeSphere = "") -> None:
-    """Check profile, server, histories, keys and outbox; says what is wrong and who can help. Changes nothing."""
-    from cloister.cli.commands import care
+@app.command(cls=Command, context_settings=_OPEN)
+def serve(ctx: typer.Context) -> None:
+    """Run the server. It stores what it cannot read."""
+    from cloister.cli.commands import serving
 
-    go(care.doctor(current(), sphere))
+    serving.serve(shell.current(), list(ctx.args))
 
 
-@_command(app, "version", "cloister version --json")
+@app.command(cls=Command)
+def demo() -> None:
+    """Three people and a temporary server play one scene, here, in under a minute."""
+    from cloister.cli.commands import demo as scene
+
+    shell.go(scene.play(shell.current()))
+
+
+@app.command(cls=Command)
+def doctor(
+    sphere: Annotated[str, typer.Argument(metavar="[SPHERE]", help="Only this sphere.")] = "",
+) -> None:
+    """Look for what is wrong, say why and what to do. Changes nothing."""
+    from cloister.cli.commands import upkeep
+
+    shell.go(upkeep.doctor(shell.current(), sphere))
+
+
+@app.command(cls=Command)
 def version() -> None:
     """Say which version this is."""
     from cloister import __version__
 
-    current().out.result({"version": __version__, "protocol": "sph/1"}, f"cloister {__version__} (sph/1)")
+    shell.current().out.result({"version": __version__}, f"cloister {__version__}")
 
 
-@_command(app, "completion", 'eval "$(cloister completion bash)"', "cloister completion fish > FILE")
-def completion(shell: Annotated[str, Argument(metavar="bash|zsh|fish", show_default=False)]) -> None:
-    """Print a completion script for your shell; it offers commands, flags and the names of your spheres."""
-    from cloister.cli.commands import completing
+@app.command(cls=Command)
+def completion(name: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="Your shell.")]) -> None:
+    """Print a script that completes commands and sphere names."""
+    from cloister.cli import complete
 
-    completing.script(current(), shell)
-
-
-@_command(app, "lock", "cloister lock")
-def lock() -> None:
-    """Forget the keys of this profile now; the next command asks for the password."""
-    from cloister.cli.commands import account as act
-
-    act.lock(current())
+    complete.script(shell.current(), name)
 
 
-@_command(app, "unlock", "cloister unlock", "cloister unlock --for 2h")
-def unlock(life: Life = "") -> None:
-    """Open this profile. An agent keeps its key until it was unused for 10 minutes, or for the time you give."""
-    from cloister.cli.commands import account as act
+@app.command("__complete", cls=Command, hidden=True, context_settings=_OPEN, add_help_option=False)
+def complete_words(ctx: typer.Context) -> None:
+    """What may stand at the last word; asked by the shell."""
+    from cloister.cli import complete
 
-    go(act.unlock(current(), life))
+    complete.answer(shell.current(), list(ctx.args))
 
 
 # --- account ------------------------------------------------------------------------------------------------------
 
-account = _group("account", "Your account and its devices.")
+account = _add(app, "account", "Your account and its devices.")
 
 
-@_command(account, "new", "cloister account new ada", "cloister account new ada --server https://cloister.example")
+@account.command("new", cls=Command)
 def account_new(
-    name: Annotated[str, Argument(metavar="NAME", help="Sign-in name: a to z, 0 to 9, . _ -", show_default=False)],
-    device: Device = "",
+    name: OneOfMine,
+    device: Annotated[str, typer.Option("--device", metavar="TEXT", help="What to call this device.")] = "",
+    legacy_kdf: Annotated[
+        bool, typer.Option("--legacy-kdf", help="Only where Argon2id cannot run: a weaker password stretch.")
+    ] = False,
 ) -> None:
-    """Make an account with the set-up code of a new server, or a sign-up code of its administrator."""
-    from cloister.cli.commands import account as act
+    """Make an account with a set-up code or a sign-up code."""
+    from cloister.cli.commands import accounts
 
-    go(act.new(current(), name, device))
-
-
-@_command(account, "signin", "cloister account signin ada --server https://cloister.example")
-def account_signin(name: Annotated[str, Argument(metavar="NAME", show_default=False)], device: Device = "") -> None:
-    """Make this machine a further device of your account."""
-    from cloister.cli.commands import account as act
-
-    go(act.signin(current(), name, device))
+    shell.go(accounts.new(shell.current(), name, device, legacy=legacy_kdf))
 
 
-@_command(account, "signout", "cloister account signout", "cloister account signout --wipe", dry=True)
+@account.command("signin", cls=Command)
+def account_signin(
+    name: OneOfMine,
+    device: Annotated[str, typer.Option("--device", metavar="TEXT", help="What to call this device.")] = "",
+) -> None:
+    """Make this machine one more device of your account."""
+    from cloister.cli.commands import accounts
+
+    shell.go(accounts.signin(shell.current(), name, device))
+
+
+@account.command("signout", cls=Command)
 def account_signout(
-    wipe: Annotated[bool, Option("--wipe", help="Also delete everything of this profile from this machine.")] = False,
+    wipe: Annotated[bool, typer.Option("--wipe", help="Delete everything of this profile from this machine.")] = False,
 ) -> None:
-    """End the session of this device and lock it."""
-    from cloister.cli.commands import account as act
+    """End the session. What is here stays, locked, unless wiped."""
+    from cloister.cli.commands import accounts
 
-    go(act.signout(current(), wipe))
+    shell.go(accounts.signout(shell.current(), wipe=wipe))
 
 
-@_command(account, "password", "cloister account password")
+@account.command("password", cls=Command)
 def account_password() -> None:
-    """Change your password. Nothing has to be encrypted again."""
-    from cloister.cli.commands import account as act
+    """Change the password. Nothing has to be encrypted again."""
+    from cloister.cli.commands import accounts
 
-    go(act.password(current()))
-
-
-@_command(account, "show", "cloister account show --json")
-def account_show() -> None:
-    """Who this profile is, on which server, and whether it is locked."""
-    from cloister.cli.commands import account as act
-
-    go(act.show(current()))
+    shell.go(accounts.password(shell.current()))
 
 
-@_command(account, "key-file", "cloister account key-file ~/bot.key")
-def account_key_file(path: Annotated[str, Argument(metavar="FILE", show_default=False)]) -> None:
-    """Write a file (mode 0600) that opens this profile without a password, for a bot. An earlier one stops working."""
-    from cloister.cli.commands import account as act
-
-    go(act.key_file(current(), path))
+devices = _add(account, "devices", "The devices of your account.")
 
 
-devices = _group("devices", "Your devices.", account)
-
-
-@_command(devices, "ls", "cloister account devices ls")
+@devices.command("ls", cls=Command)
 def devices_ls() -> None:
-    """Your devices, from your own signed list."""
-    from cloister.cli.commands import account as act
+    """List your devices."""
+    from cloister.cli.commands import accounts
 
-    go(act.devices_ls(current()))
+    shell.go(accounts.devices_ls(shell.current()))
 
 
-@_command(devices, "rm", "cloister account devices rm phone", dry=True)
+@devices.command("rm", cls=Command)
 def devices_rm(
-    device: Annotated[str, Argument(metavar="DEVICE", help="Its name or the beginning of its id.", show_default=False)],
+    device: Annotated[str, typer.Argument(metavar="DEVICE", help="Its name or the beginning of its id.")],
 ) -> None:
-    """Remove a device, lost or not: new keys everywhere, in one resumable act. Asks for the password."""
-    from cloister.cli.commands import account as act
+    """Remove a lost device: new keys everywhere, which it cannot open."""
+    from cloister.cli.commands import accounts
 
-    go(act.devices_rm(current(), device))
+    shell.go(accounts.devices_rm(shell.current(), device))
 
 
 # --- spheres ------------------------------------------------------------------------------------------------------
 
-sphere = _group("sphere", "Spheres: groups of people with a key of their own.")
+sphere = _add(app, "sphere", "Make, list, inspect and leave spheres.")
 
 
-@_command(sphere, "new", 'cloister sphere new "Harbour plan"', 'cloister sphere new "Canteen" --open', dry=True)
+@sphere.command("new", cls=Command)
 def sphere_new(
-    title: Annotated[str, Argument(metavar="TITLE", show_default=False)],
-    open_: Annotated[bool, Option("--open", help="Not encrypted: the server can read it.")] = False,
-    topic: Annotated[str, Option(help="One line under the title.")] = "",
-    delivery: Annotated[str, Option(help="How newcomers get the key: pairwise or live.")] = "pairwise",
-    custody: Annotated[str, Option(help="Where your key is kept: synced, or device for only here.")] = "synced",
+    title: Annotated[str, typer.Argument(metavar="TITLE", help="What members call it; the server never sees it.")],
+    open_: Annotated[bool, typer.Option("--open", help="Not encrypted: the server can read it.")] = False,
+    custody: Annotated[
+        str, typer.Option("--custody", metavar="synced|device", help="Where members' keys may be kept.")
+    ] = "synced",
+    history: Annotated[
+        str, typer.Option("--history", metavar="all|since-join|none", help="What newcomers can read.")
+    ] = "all",
+    topic: Annotated[str, typer.Option("--topic", metavar="TEXT", help="A line under the title.")] = "",
 ) -> None:
-    """Make a sphere with you as its owner. Encrypted, unless you say --open."""
-    from cloister.cli.commands import spheres as act
+    """Make a sphere, encrypted unless you say --open."""
+    from cloister.cli.commands import spheres
 
-    go(act.new(current(), title, open_, topic, delivery, custody))
-
-
-@_command(sphere, "ls", "cloister sphere ls", "cloister sphere ls --past --json")
-def sphere_ls(past: Annotated[bool, Option("--past", help="Also those you left.")] = False) -> None:
-    """Your spheres: people, unread, requests, what waits."""
-    from cloister.cli.commands import spheres as act
-
-    go(act.ls(current(), past))
+    shell.go(spheres.new(shell.current(), title, open_, custody, history, topic))
 
 
-@_command(sphere, "show", "cloister sphere show harbour")
-def sphere_show(sphere: Sphere) -> None:
-    """One sphere: encryption, key, people, history, invitations."""
-    from cloister.cli.commands import spheres as act
+@sphere.command("ls", cls=Command)
+def sphere_ls(
+    past: Annotated[bool, typer.Option("--past", help="Also those you left.")] = False,
+) -> None:
+    """List your spheres with what is unread."""
+    from cloister.cli.commands import spheres
 
-    go(act.show(current(), sphere))
-
-
-@_command(
-    sphere, "leave", "cloister sphere leave harbour", "cloister sphere leave harbour --yes='Harbour plan'", dry=True
-)
-def sphere_leave(sphere: Sphere) -> None:
-    """Leave a sphere. The others make a new key before they speak again; what is on this device stays."""
-    from cloister.cli.commands import spheres as act
-
-    go(act.leave(current(), sphere))
+    shell.go(spheres.ls(shell.current(), past=past))
 
 
-@_command(sphere, "seen", "cloister sphere seen harbour --last", "cloister sphere seen harbour 9f2c")
+@sphere.command("show", cls=Command)
+def sphere_show(name: SphereName) -> None:
+    """Encryption, keys, people and history of one sphere, in plain lines."""
+    from cloister.cli.commands import spheres
+
+    shell.go(spheres.show(shell.current(), name))
+
+
+@sphere.command("leave", cls=Command)
+def sphere_leave(
+    name: SphereName,
+    forget: Annotated[bool, typer.Option("--forget", help="Also delete its messages from this machine.")] = False,
+) -> None:
+    """Leave a sphere. The others make a new key before they speak again."""
+    from cloister.cli.commands import spheres
+
+    shell.go(spheres.leave(shell.current(), name, forget=forget))
+
+
+@sphere.command("seen", cls=Command)
 def sphere_seen(
-    sphere: Sphere,
-    message: Annotated[str, Argument(metavar="[MESSAGE]", help="The beginning of its id.", show_default=False)] = "",
-    last: Annotated[bool, Option("--last", help="The last message; so it is without MESSAGE.")] = False,
-    raw: Annotated[bool, Option("--raw", help="Also the stored row, byte for byte.")] = False,
+    name: SphereName,
+    message: Annotated[str, typer.Argument(metavar="[MSG]", help="Beginning of a message's id.")] = "",
+    last: Annotated[bool, typer.Option("--last", help="The last message; so it is without MSG.")] = False,
 ) -> None:
-    """What you see beside what the server has: its own row, fetched, not guessed."""
-    from cloister.cli.commands import spheres as act
+    """Show what the server stores of a message, beside what you see."""
+    from cloister.cli.commands import spheres
 
-    go(act.seen(current(), sphere, message, raw))
+    shell.go(spheres.seen(shell.current(), name, message))
 
 
-@_command(sphere, "log", "cloister sphere log harbour", "cloister sphere log harbour --limit 20 --json")
+@sphere.command("log", cls=Command)
 def sphere_log(
-    sphere: Sphere,
-    limit: Annotated[int, Option(help="How many of the newest entries; 0 is all.", min=0)] = 50,
+    name: SphereName,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", help="Only the last N entries.")] = 50,
 ) -> None:
-    """The signed history: who did what, each entry checked on this device."""
-    from cloister.cli.commands import spheres as act
+    """Show the signed, verified history of a sphere."""
+    from cloister.cli.commands import spheres
 
-    go(act.log(current(), sphere, limit))
+    shell.go(spheres.log(shell.current(), name, limit))
+
+
+@_command(sphere, "carry-on", "cloister sphere carry-on harbour", dry=True)
+def sphere_carry_on(sphere: Sphere) -> None:
+    """Go on after a stop that you have looked into. A proven fork cannot be waved through."""
+    from cloister.cli.commands import talk as act
+
+    go(act.carry_on(current(), sphere))
 
 
 # --- people -------------------------------------------------------------------------------------------------------
 
 
-@_command(
-    app, "invite", "cloister invite harbour --for 1d", "cloister invite harbour --uses 3 --role guest --qr", dry=True
-)
+@app.command(cls=Command)
 def invite(
-    sphere: Sphere,
-    uses: Annotated[int, Option(help="How many people may come by it.", min=1, max=1000)] = 1,
-    life: Life = "7d",
-    role: Annotated[str, Option(help="What they become: member, guest or admin.")] = "member",
-    auto: Annotated[bool, Option("--auto", help="Admit whoever comes by it without asking again.")] = False,
-    qr: Annotated[bool, Option("--qr", help="Also as a QR code.")] = False,
+    name: SphereName,
+    uses: Annotated[int, typer.Option("--uses", metavar="N", help="How many people may come by it.", min=1)] = 1,
+    for_: Annotated[str, typer.Option("--for", metavar="TIME", help="How long it works: 30m, 12h, 7d.")] = "7d",
+    role: Annotated[str, typer.Option("--role", metavar="member|guest|admin", help="What they become.")] = "member",
+    auto: Annotated[bool, typer.Option("--auto", help="Admit them unasked: making the link is your yes.")] = False,
+    qr: Annotated[bool, typer.Option("--qr", help="Also draw it as a QR code.")] = False,
+    ls: Annotated[bool, typer.Option("--ls", help="List open invitations instead.")] = False,
+    withdraw: Annotated[str, typer.Option("--withdraw", metavar="ID", help="Close an invitation instead.")] = "",
 ) -> None:
-    """Make an invitation. The link goes to stdout and is a secret: whoever has it can ask to be let in."""
-    from cloister.cli.commands import people as act
+    """Make a link that lets somebody ask to be let in. It is a secret."""
+    from cloister.cli.commands import people
 
-    go(act.invite(current(), sphere, uses, life, role, auto, qr))
-
-
-@_command(app, "invites", "cloister invites harbour")
-def invites(sphere: Sphere) -> None:
-    """Open invitations of a sphere, without their secret."""
-    from cloister.cli.commands import people as act
-
-    go(act.invites(current(), sphere))
+    shell.go(people.invite(shell.current(), name, uses, for_, role, auto, qr, ls, withdraw))
 
 
-@_command(app, "withdraw", "cloister withdraw harbour 4kT", dry=True)
-def withdraw(
-    sphere: Sphere,
-    invitation: Annotated[str, Argument(metavar="ID", help="The beginning of its id.", show_default=False)],
-) -> None:
-    """Close an invitation; its link stops working."""
-    from cloister.cli.commands import people as act
-
-    go(act.withdraw(current(), sphere, invitation))
-
-
-@_command(app, "join", "cloister join", "cloister join - < link.txt")
+@app.command(cls=Command)
 def join(
-    source: Annotated[
-        str, Argument(metavar="[-]", help="- reads the link from stdin; never give it here.", show_default=False)
-    ] = "",
-    name: Annotated[str, Option(help="Sign-in name, if you have no account here yet.")] = "",
-    device: Device = "",
-    no_wait: Annotated[bool, Option("--no-wait", help="Ask, and do not wait for the answer.")] = False,
+    source: Annotated[str, typer.Argument(metavar="[-]", help="Read the link from standard input.")] = "",
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Ask and end; look again later.")] = False,
+    device: Annotated[str, typer.Option("--device", metavar="TEXT", help="What to call this device.")] = "",
 ) -> None:
-    """Ask to join by an invitation link. Makes an account first, if you have none here."""
-    from cloister.cli.commands import joining as act
+    """Come in by an invitation link; makes an account if you have none."""
+    from cloister.cli.commands import people
 
-    go(act.join(current(), source, name, device, wait=not no_wait))
+    shell.go(people.join(shell.current(), source, wait=not no_wait, device=device))
 
 
-@_command(app, "approve", "cloister approve harbour", "cloister approve harbour bo --yes", dry=True)
+@app.command(cls=Command)
 def approve(
-    sphere: Sphere,
-    who: Annotated[
-        str, Argument(metavar="[WHO]", help="Name or the beginning of the request's id.", show_default=False)
-    ] = "",
-    confirmed: Annotated[
-        bool, Option("--confirmed", help="You compared the digits with somebody who came without your link.")
-    ] = False,
-    decline: Annotated[bool, Option("--decline", help="Refuse instead.")] = False,
-    role: Annotated[str, Option(help="Role of somebody who came without a link.")] = "member",
+    name: SphereName,
+    who: Annotated[str, typer.Argument(metavar="[NAME]", help="Whose request; without it each in turn.")] = "",
+    confirmed: Annotated[bool, typer.Option("--confirmed", help="You compared the digits already.")] = False,
+    decline: Annotated[bool, typer.Option("--decline", help="Refuse instead.")] = False,
+    role: Annotated[str, typer.Option("--role", metavar="ROLE", help="For those without a link.")] = "member",
 ) -> None:
-    """Answer requests to join. Whoever came by your link is checked already; others you compare digits with."""
-    from cloister.cli.commands import joining as act
+    """Answer those who ask to be let in."""
+    from cloister.cli.commands import people
 
-    go(act.approve(current(), sphere, who, confirmed, decline, role))
-
-
-people = _group("people", "Who is in a sphere.")
+    shell.go(people.approve(shell.current(), name, who, confirmed, decline, role))
 
 
-@_command(people, "ls", "cloister people ls harbour")
-def people_ls(sphere: Sphere, past: Annotated[bool, Option("--past", help="Also former members.")] = False) -> None:
-    """Members, their roles, and how each is known."""
-    from cloister.cli.commands import people as act
-
-    go(act.ls(current(), sphere, past))
+people = _add(app, "people", "The members of a sphere.")
 
 
-@_command(people, "role", "cloister people role harbour bo admin", dry=True)
+@people.command("ls", cls=Command)
+def people_ls(
+    name: SphereName,
+    past: Annotated[bool, typer.Option("--past", help="Also former members.")] = False,
+) -> None:
+    """List members, their roles and how each is known."""
+    from cloister.cli.commands import people as work
+
+    shell.go(work.ls(shell.current(), name, past=past))
+
+
+@people.command("role", cls=Command)
 def people_role(
-    sphere: Sphere,
-    person: Person,
-    role: Annotated[str, Argument(metavar="owner|admin|member|guest", show_default=False)],
+    name: SphereName,
+    who: Who,
+    role: Annotated[str, typer.Argument(metavar="owner|admin|member|guest", help="The new role.")],
 ) -> None:
-    """Change what somebody may do."""
-    from cloister.cli.commands import people as act
+    """Change somebody's role."""
+    from cloister.cli.commands import people as work
 
-    go(act.role(current(), sphere, person, role))
+    shell.go(work.role(shell.current(), name, who, role))
 
 
-@_command(
-    people,
-    "remove",
-    "cloister people remove harbour cy",
-    "cloister people remove harbour cy --yes='Harbour plan'",
-    dry=True,
-)
+@people.command("remove", cls=Command)
 def people_remove(
-    sphere: Sphere,
-    person: Person,
-    ban: Annotated[bool, Option("--ban", help="Only an owner can let this person in again.")] = False,
+    name: SphereName,
+    who: Who,
+    ban: Annotated[bool, typer.Option("--ban", help="Only an owner can admit them again.")] = False,
 ) -> None:
-    """Remove somebody and make a new key in the same act. What they received stays with them."""
-    from cloister.cli.commands import people as act
+    """Remove somebody and make a new key, in one step."""
+    from cloister.cli.commands import people as work
 
-    go(act.remove(current(), sphere, person, ban))
-
-
-@_command(people, "name", "cloister people name harbour bo 'Bo from the pier'")
-def people_name(
-    sphere: Sphere, person: Person, petname: Annotated[str, Argument(metavar="[NAME]", show_default=False)] = ""
-) -> None:
-    """Call somebody by a name of your own; without NAME it is taken away. Only you see it."""
-    from cloister.cli.commands import people as act
-
-    go(act.petname(current(), sphere, person, petname))
+    shell.go(work.remove(shell.current(), name, who, ban=ban))
 
 
-# --- speaking -----------------------------------------------------------------------------------------------------
+# --- talk ---------------------------------------------------------------------------------------------------------
 
 
-@_command(
-    app,
-    "send",
-    "cloister send harbour",
-    "echo 'Hello' | cloister send harbour -",
-    "cloister send harbour Hello",
-    dry=True,
-)
+@app.command(cls=Command)
 def send(
-    sphere: Sphere,
-    text: Annotated[
-        str,
-        Argument(
-            metavar="[TEXT|-]",
-            help="- reads stdin. Without it you are asked: arguments stay in shell history.",
-            show_default=False,
-        ),
-    ] = "",
-    re: Annotated[str, Option("--re", metavar="MESSAGE", help="Comment on this message (beginning of its id).")] = "",
+    name: SphereName,
+    text: Annotated[str, typer.Argument(metavar="[TEXT|-]", help="The message; - reads it from standard input.")] = "",
+    re: Annotated[str, typer.Option("--re", metavar="MSG", help="Comment on this message.")] = "",
 ) -> None:
-    """Say something. Offline it waits here, encrypted, and exits with 6."""
-    from cloister.cli.commands import talk as act
+    """Send a message. Without TEXT it asks, and nothing stays in the shell's history."""
+    from cloister.cli.commands import talk
 
-    go(act.send(current(), sphere, text, re))
+    shell.go(talk.send(shell.current(), name, text, re))
 
 
-@_command(
-    app, "read", "cloister read harbour", "cloister read harbour --unread", "cloister read harbour --since 2h --json"
-)
+@app.command(cls=Command)
 def read(
-    sphere: Sphere,
-    unread: Annotated[bool, Option("--unread", help="Only what you have not read, and then mark it read.")] = False,
-    since: Annotated[str, Option("--since", metavar="TIME", help="A time span (2h, 7d) or a date (2026-03-01).")] = "",
-    limit: Annotated[int, Option(help="How many of the newest; 0 is all.", min=0)] = 50,
+    name: SphereName,
+    unread: Annotated[bool, typer.Option("--unread", help="Only what you have not read.")] = False,
+    since: Annotated[str, typer.Option("--since", metavar="TIME", help="30m, 12h, 7d ago, or a date.")] = "",
+    limit: Annotated[int, typer.Option("--limit", metavar="N", help="At most the last N.", min=1)] = 50,
+    ids: Annotated[bool, typer.Option("--ids", help="With the id of each message.")] = False,
 ) -> None:
-    """Read a sphere, oldest first."""
-    from cloister.cli.commands import talk as act
+    """Read messages, oldest first, from this machine's verified copy."""
+    from cloister.cli.commands import talk
 
-    go(act.read(current(), sphere, unread, since, limit))
+    shell.go(talk.read(shell.current(), name, unread, since, limit, ids))
 
 
-@_command(app, "watch", "cloister watch", "cloister watch harbour --json")
+@app.command(cls=Command)
 def watch(
-    spheres: Annotated[list[str] | None, Argument(metavar="[SPHERE]...", show_default=False)] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[SPHERE]...", help="Only these.")] = None,
 ) -> None:
-    """Follow spheres live, one line per event, until Ctrl-C."""
-    from cloister.cli.commands import talk as act
+    """Show messages and changes as they come, until Ctrl-C."""
+    from cloister.cli.commands import talk
 
-    go(act.watch(current(), spheres or []))
-
-
-outbox = _group("outbox", "What is written but not yet sent.")
+    shell.go(talk.watch(shell.current(), names or []))
 
 
-@_command(outbox, "ls", "cloister outbox ls")
+outbox = _add(app, "outbox", "What waits to be sent.")
+ItemId = Annotated[str, typer.Argument(metavar="ID", help="Beginning of its id.")]
+
+
+@outbox.command("ls", cls=Command)
 def outbox_ls() -> None:
-    """What waits, where, and why."""
-    from cloister.cli.commands import talk as act
+    """List what waits, and why."""
+    from cloister.cli.commands import talk
 
-    go(act.outbox_ls(current()))
+    shell.go(talk.outbox_ls(shell.current()))
 
 
-@_command(outbox, "retry", "cloister outbox retry", "cloister outbox retry 9f2c --yes")
+@outbox.command("retry", cls=Command)
 def outbox_retry(
-    item: Annotated[
-        str, Argument(metavar="[ID]", help="The beginning of its id; without it, all.", show_default=False)
-    ] = "",
+    item: Annotated[str, typer.Argument(metavar="[ID]", help="Beginning of its id; without it, all.")] = "",
+    anyway: Annotated[bool, typer.Option("--anyway", help="Answer a held item's question with yes.")] = False,
 ) -> None:
-    """Try again now. A held item asks its question first."""
-    from cloister.cli.commands import talk as act
+    """Try again now."""
+    from cloister.cli.commands import talk
 
-    go(act.outbox_retry(current(), item))
+    shell.go(talk.outbox_retry(shell.current(), item, anyway=anyway))
 
 
-@_command(outbox, "drop", "cloister outbox drop 9f2c", dry=True)
-def outbox_drop(
-    item: Annotated[str, Argument(metavar="ID", help="The beginning of its id.", show_default=False)],
-) -> None:
+@outbox.command("drop", cls=Command)
+def outbox_drop(item: ItemId) -> None:
     """Delete something that was not sent."""
-    from cloister.cli.commands import talk as act
+    from cloister.cli.commands import talk
 
-    go(act.outbox_drop(current(), item))
+    shell.go(talk.outbox_drop(shell.current(), item))
 
 
-@_command(app, "rotate", "cloister rotate harbour", "cloister rotate harbour --why 'laptop lost'", dry=True)
+# --- keys ---------------------------------------------------------------------------------------------------------
+
+
+@app.command(cls=Command)
 def rotate(
-    sphere: Sphere, why: Annotated[str, Option("--why", metavar="TEXT", help="Told to the members as a message.")] = ""
+    name: SphereName,
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="Told to the members under the new key.")] = "",
 ) -> None:
-    """Make a new key now. What follows is sealed under it."""
-    from cloister.cli.commands import spheres as act
+    """Make a new key for a sphere now."""
+    from cloister.cli.commands import upkeep
 
-    go(act.rotate(current(), sphere, why))
-
-
-# --- checking -----------------------------------------------------------------------------------------------------
-
-verify = _group("verify", "Check people, histories and evidence.")
+    shell.go(upkeep.rotate(shell.current(), name, why))
 
 
-@_command(verify, "person", "cloister verify person harbour bo")
+@app.command(cls=Command)
+def lock() -> None:
+    """Forget the keys on this machine until you unlock."""
+    from cloister.cli.commands import upkeep
+
+    upkeep.lock(shell.current())
+
+
+@app.command(cls=Command)
+def unlock(
+    idle: Annotated[str, typer.Option("--idle", metavar="TIME", help="Lock after this long without use: 10m.")] = "",
+) -> None:
+    """Open your keys with the password, so that commands need not ask."""
+    from cloister.cli.commands import upkeep
+
+    shell.go(upkeep.unlock(shell.current(), idle))
+
+
+verify = _add(app, "verify", "Check people, histories and evidence.")
+
+
+@verify.command("person", cls=Command)
 def verify_person(
-    sphere: Sphere,
-    person: Person,
-    confirmed: Annotated[bool, Option("--confirmed", help="Record that you compared and all rows match.")] = False,
+    who: Who,
+    sphere: Annotated[str, typer.Option("--sphere", metavar="SPHERE", help="Where you know them from.")] = "",
+    confirmed: Annotated[bool, typer.Option("--confirmed", help="You compared; they match.")] = False,
 ) -> None:
-    """Sixty digits to compare with somebody, by telephone or side by side. About a minute."""
-    from cloister.cli.commands import care
+    """Compare digits with somebody, so that nobody stands between you."""
+    from cloister.cli.commands import verifying
 
-    go(care.verify_person(current(), sphere, person, confirmed))
-
-
-@_command(verify, "log", "cloister verify log harbour")
-def verify_log(sphere: Sphere) -> None:
-    """Fetch the history, check it, and show thirty digits that are the same for all who see the same history."""
-    from cloister.cli.commands import care
-
-    go(care.verify_log(current(), sphere))
+    shell.go(verifying.person(shell.current(), who, sphere, confirmed=confirmed))
 
 
-@_command(verify, "evidence", "cloister verify evidence fork.json", "cloister verify evidence harbour --save fork.json")
+@verify.command("log", cls=Command)
+def verify_log(name: SphereName) -> None:
+    """Show the 30 digits of a sphere's history, to compare with another member."""
+    from cloister.cli.commands import verifying
+
+    shell.go(verifying.log(shell.current(), name))
+
+
+@verify.command("evidence", cls=Command)
 def verify_evidence(
-    source: Annotated[str, Argument(metavar="FILE|SPHERE", help="A saved file to check.", show_default=False)],
-    save: Annotated[str, Option("--save", metavar="FILE", help="SPHERE's evidence into this file.")] = "",
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A saved evidence file.")],
+    save: Annotated[str, typer.Option("--save", metavar="SPHERE", help="First save this sphere's evidence.")] = "",
 ) -> None:
-    """Check saved evidence without any account, or save that of a stopped sphere. Exits with 8 when it holds."""
-    from cloister.cli.commands import care
+    """Check a saved proof that a server or member lied; with --save, write it."""
+    from cloister.cli.commands import verifying
 
-    go(care.verify_evidence(current(), source, save))
-
-
-# --- the server ---------------------------------------------------------------------------------------------------
-
-admin = _group("admin", "For administrators. Nothing here shows content.")
+    if save:
+        shell.go(verifying.save(shell.current(), file, save))
+    else:
+        verifying.evidence(shell.current(), file)
 
 
-@_command(admin, "health", "cloister admin health")
+# --- administration -----------------------------------------------------------------------------------------------
+
+admin = _add(app, "admin", "Run the server: health, people, sign-up. Never content.")
+
+
+@admin.command("health", cls=Command)
 def admin_health() -> None:
-    """What the server says about itself: disk, database, clock."""
-    from cloister.cli.commands import admin as act
+    """What is wrong with the server, in words."""
+    from cloister.cli.commands import admin as work
 
-    go(act.health(current()))
-
-
-users = _group("users", "Accounts.", admin)
+    shell.go(work.health(shell.current()))
 
 
-@_command(users, "ls", "cloister admin users ls")
+users = _add(admin, "users", "The accounts of the server.")
+
+
+@users.command("ls", cls=Command)
 def admin_users_ls() -> None:
-    """Accounts of this server."""
-    from cloister.cli.commands import admin as act
+    """List accounts."""
+    from cloister.cli.commands import admin as work
 
-    go(act.users(current()))
+    shell.go(work.users(shell.current()))
 
 
-@_command(users, "suspend", "cloister admin users suspend bo", dry=True)
-def admin_users_suspend(
-    name: Annotated[str, Argument(metavar="NAME", show_default=False)],
-    off: Annotated[bool, Option("--off", help="Let this account in again.")] = False,
+signup = _add(admin, "signup", "Who may make an account.")
+
+
+@signup.command("on", cls=Command)
+def signup_on(
+    anybody: Annotated[bool, typer.Option("--open", help="Everybody, without a code.")] = False,
 ) -> None:
-    """Refuse an account's sign-in and sessions; its messages stay."""
-    from cloister.cli.commands import admin as act
+    """Let people in who have a code or an invitation."""
+    from cloister.cli.commands import admin as work
 
-    go(act.suspend(current(), name, not off))
-
-
-signup = _group("signup", "Who may make an account.", admin)
+    shell.go(work.signup(shell.current(), "open" if anybody else "invite"))
 
 
-@_command(signup, "show", "cloister admin signup show")
-def admin_signup_show() -> None:
-    """Who may make an account now, and open sign-up codes."""
-    from cloister.cli.commands import admin as act
+@signup.command("off", cls=Command)
+def signup_off() -> None:
+    """Let nobody make an account."""
+    from cloister.cli.commands import admin as work
 
-    go(act.signup_show(current()))
+    shell.go(work.signup(shell.current(), "closed"))
 
 
-@_command(signup, "on", "cloister admin signup on", dry=True)
-def admin_signup_on(
-    everybody: Annotated[bool, Option("--everybody", help="Anybody who reaches the server, without a code.")] = False,
+@signup.command("link", cls=Command)
+def signup_link(
+    uses: Annotated[int, typer.Option("--uses", metavar="N", help="How many people.", min=1)] = 1,
+    for_: Annotated[str, typer.Option("--for", metavar="TIME", help="How long it works: 12h, 7d.")] = "7d",
 ) -> None:
-    """Let people with a code or an invitation link make accounts."""
-    from cloister.cli.commands import admin as act
+    """Make a code with which people make accounts. It is a secret."""
+    from cloister.cli.commands import admin as work
 
-    go(act.signup_set(current(), "open" if everybody else "invite"))
-
-
-@_command(signup, "off", "cloister admin signup off", dry=True)
-def admin_signup_off() -> None:
-    """No new accounts."""
-    from cloister.cli.commands import admin as act
-
-    go(act.signup_set(current(), "closed"))
+    shell.go(work.link(shell.current(), uses, for_))
 
 
-@_command(signup, "link", "cloister admin signup link --uses 5 --for 2d", dry=True)
-def admin_signup_link(
-    uses: Annotated[int, Option(help="How many accounts.", min=1, max=1000)] = 1, life: Life = "7d"
-) -> None:
-    """Make a sign-up code to give to people; a secret, printed once."""
-    from cloister.cli.commands import admin as act
-
-    go(act.signup_link(current(), uses, life))
+# --- running ------------------------------------------------------------------------------------------------------
 
 
-@cache
-def command() -> Any:
-    """The whole tree, ready to parse, with ``serve`` made from the server's table of settings."""
-    from cloister.cli.serving import serve_command
-
-    made: Any = typer.main.get_command(app)
-    made.add_command(serve_command(), "serve")
-    order = ["serve", "demo", "account", "sphere", "invite", "invites", "withdraw", "join", "approve", "people", "send"]
-    order += ["read", "watch", "outbox", "rotate", "lock", "unlock", "verify", "doctor", "admin"]
-    made.commands = {name: made.commands[name] for name in [*order, *made.commands] if name in made.commands}
-    return made
+def root() -> Any:
+    """The tree as click sees it."""
+    return typer.main.get_command(app)
 
 
-def execute(args: list[str]) -> None:
-    """Parse and run. Raises CloisterError; help and version print and return."""
-    root = command()
+def execute(argv: Sequence[str]) -> None:
+    """Run the command that ``argv`` names. Raises CloisterError; usage faults of the parser become Refused."""
+    words = list(argv)
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
     try:
-        with root.make_context("cloister", list(args)) as ctx:
-            root.invoke(ctx)
-    except typer.Exit:
-        return
+        root().main(args=words, prog_name="cloister", standalone_mode=False)
     except typer.Abort:
         raise KeyboardInterrupt from None
-    except typer.TyperException as error:
-        raise Refused("usage", message=error.format_message().rstrip(".")) from None
+    except Exception as error:
+        if hasattr(error, "format_message"):
+            _usage(error)
+        raise
+
+
+def _usage(error: Any) -> NoReturn:
+    """The parser's complaint, in words; a near miss of a flag is named."""
+    ctx = getattr(error, "ctx", None)
+    path = path_of(ctx) if ctx is not None else "cloister"
+    option = getattr(error, "option_name", None)
+    if option and type(error).__name__ == "NoSuchOption":
+        from cloister.cli.flags import TABLE
+
+        own = [o for p in (ctx.command.params if ctx is not None else []) for o in p.opts]
+        near = difflib.get_close_matches(option, [*own, *TABLE, "--help"], n=1)
+        if near:
+            raise Refused("no-flag-near", USAGE, flag=option, path=path, near=near[0]) from None
+        raise Refused("no-flag", USAGE, flag=option, path=path) from None
+    said = error.format_message().rstrip(".").replace("\n", " ")
+    if not said:
+        said = "something is missing"
+    raise Refused("usage", USAGE, said=said[0].lower() + said[1:], path=path) from None
