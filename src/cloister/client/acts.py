@@ -169,15 +169,15 @@ def _adopt(ctx: Context, roots: Roots) -> bool:
 
 async def share_master(ctx: Context, log: KeyLog) -> None:
     """Hand the new master key to the other own devices, through a sphere both are in (SLOT-025)."""
-    for dv, cert in log.devices.items():
+    for dv in log.devices:
         if dv == ctx.dv:
             continue
         sph = next((s for s, _ in ctx.store.rows("sphere") if _both_in(ctx, s, dv)), None)
         if sph is None:
             continue
-        roots = keys.Roots(ctx.mk, b"", ctx.mkv)
-        ct = credentials.seal_mk_share(ctx.id, ctx.dv, dv, cert.kem, cert.de, roots)
-        made = epoch_keys.letter(ctx, sph, "mk", idR=ctx.id, dvR=dv, kem=cert.kem, mkv=ctx.mkv, ct=b64e(ct))
+        to = ctx.replica(sph).known[0].devices[dv]  # its latest receiving key
+        ct = credentials.seal_mk_share(ctx.id, ctx.dv, dv, to.kem, to.de, keys.Roots(ctx.mk, b"", ctx.mkv))
+        made = epoch_keys.letter(ctx, sph, "mk", idR=ctx.id, dvR=dv, kem=to.kem, mkv=ctx.mkv, ct=b64e(ct))
         try:
             await ctx.relay.post([dv], made)
         except CloisterError:

@@ -27,7 +27,7 @@ from cloister.account import keys as account_keys
 from cloister.account import vault as vaults
 from cloister.account.password import V0, V1
 from cloister.account.vault import Vault
-from cloister.client import acts, commits, doctor, enrol, joining, keys, memory, outbox, queue, signing, syncing
+from cloister.client import acts, commits, doctor, enrol, joining, memory, outbox, queue, signing, syncing
 from cloister.client import live as live_module
 from cloister.client.context import Context
 from cloister.client.events import Event
@@ -484,7 +484,7 @@ class Client:
         intents: list[compose.Intent] = [
             compose.Create(
                 name=ctx.login, ik=ik, cert=certs[0], mode=mode, delivery=delivery, custody=custody, policy=settings,
-                rotations=tuple(memory.rotations(ctx)),
+                renew=memory.renewed(ctx), rotations=tuple(memory.rotations(ctx)),
             ),
             compose.SetMeta(meta.Text(title, topic)),
         ]  # fmt: skip
@@ -495,11 +495,10 @@ class Client:
 
     async def _after_key(self, sph: str) -> None:
         """Slots and state after a new key; what cannot be done now is done at the next sync."""
-        tally = syncing.Tally()
         try:
             async with self.profile.writer(sph):
-                await keys.put_slots(self.context, self.context.replica(sph))
-            await syncing.account(self.context, tally)
+                await syncing.store_slots(self.context, sph)
+            await syncing.account(self.context, syncing.Tally())
         except (RelayError, Unreachable):
             pass
 

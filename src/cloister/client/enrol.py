@@ -72,6 +72,7 @@ def join_request(
     now: int,
     rng: Rng,
     rotations: list[str] | None = None,
+    renew: tuple[str, bytes] | None = None,
 ) -> str:
     """A request to join by a link, or without one (JOIN-002 to JOIN-005)."""
     link_signer = None
@@ -90,6 +91,7 @@ def join_request(
         jti=link.jti or None,
         link_signer=link_signer,
         rotations=rotations,
+        renew=renew,
     )
 
 

@@ -12,10 +12,10 @@ from typing import Final
 
 from cloister.account import credentials
 from cloister.account.keys import Roots
-from cloister.client import joining, keys, logbook, memory
+from cloister.client import joining, keys, logbook, memory, renewing
 from cloister.client.context import Context
 from cloister.client.replica import Replica, new_note
-from cloister.errors import CheckFailed, CloisterError, Forbidden, NotFound, RelayError
+from cloister.errors import CheckFailed, CloisterError, Forbidden, NotFound, RelayError, VaultError
 from cloister.protocol import api, p2p
 from cloister.protocol import entry as entries
 from cloister.protocol.encoding import b64d, b64e
@@ -117,6 +117,7 @@ async def _share(ctx: Context, rep: Replica, letter: Letter) -> None:
         key = keys.open_share(ctx, rep, compact) if rep.history is not None else None
     except CheckFailed as error:
         if error.code != "C_KEY_UNKNOWN":
+            _evidence(ctx, letter, error)
             raise
         key = None
     if key is None:
@@ -128,6 +129,7 @@ async def _share(ctx: Context, rep: Replica, letter: Letter) -> None:
             if error.code in ("C_KEY_UNKNOWN", "E_FORBIDDEN"):
                 _keep(ctx, letter)
                 return
+            _evidence(ctx, letter, error)
             raise
     with ctx.store.step() as events:
         keys.keep(ctx, rep, [key], events)
@@ -139,6 +141,13 @@ async def _share(ctx: Context, rep: Replica, letter: Letter) -> None:
 def _keep(ctx: Context, letter: Letter) -> None:
     row = json.dumps({"jws": letter.envelope.compact})
     ctx.store.run("INSERT OR REPLACE INTO todo VALUES (?, ?)", f"letter/{b64e(letter.jti)}", row)
+
+
+def _evidence(ctx: Context, letter: Letter, error: CloisterError) -> None:
+    """A signed share that holds another secret than its epoch's is kept: its author cannot deny it (SHR-006)."""
+    if error.code == "C_KC_MISMATCH":
+        row = json.dumps({"jws": letter.envelope.compact, "code": error.code, "sph": letter.sph})
+        ctx.store.run("INSERT OR REPLACE INTO todo VALUES (?, ?)", f"evidence/{b64e(letter.jti)}", row)
 
 
 async def _kept(ctx: Context) -> None:
@@ -206,8 +215,15 @@ def take_mk(ctx: Context, letter: Letter, log: KeyLog) -> None:
     """A newer master key from an own device (SLOT-025): taken only from one the key log lists. Raises CheckFailed."""
     if letter.kid not in log.devices or letter.body["dvR"] != ctx.dv:
         return
-    old = Roots(ctx.mk, b"", ctx.mkv)
-    new = credentials.open_mk_share(ctx.id, letter.kid, ctx.keys, letter.body["mkv"], b64d(letter.body["ct"]), old)
+    old, ct = Roots(ctx.mk, b"", ctx.mkv), b64d(letter.body["ct"])
+    for own in renewing.receiving(ctx):
+        try:
+            new = credentials.open_mk_share(ctx.id, letter.kid, own, letter.body["mkv"], ct, old)
+        except VaultError:
+            continue
+        break
+    else:
+        return
     with ctx.store.step():
         ctx.store.put_secret("mk", new.mk)
         ctx.store.put("mkv", new.mkv)

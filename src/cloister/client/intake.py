@@ -166,8 +166,11 @@ def _watch_own(ctx: Context, rep: Replica, message: Message) -> None:
 
 
 def _confirm_inviter(ctx: Context, rep: Replica, message: Message) -> None:
-    """A message of the inviter, judged against this very log, confirms the log (INV-006)."""
+    """A message judged against this very log confirms it: the inviter's for a joiner (INV-006), anybody's for a new
+    device of a member (CLT-005)."""
     inviter = rep.note.get("inviter")
+    if message.head.kid != ctx.dv and message.head.ls >= int(rep.note.get("floor", {}).get("seq", 0)):
+        rep.note.pop("provisional", None)
     if not rep.note.get("confirmed", True) and rep.known[1].owner_of(message.head.kid) == inviter:
         rep.note["confirmed"] = True
 

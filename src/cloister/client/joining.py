@@ -59,6 +59,7 @@ async def ask(ctx: Context, link: Link) -> str:
     ik, certs = memory.identity(ctx)
     compact = enrol.join_request(
         ctx.keys, name=ctx.login, ik=ik, certs=certs, link=link, now=ctx.now(), rng=ctx.rng,
+        renew=memory.renewed(ctx),
         rotations=memory.rotations(ctx),
     )  # fmt: skip
     with ctx.store.step():

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from cloister.account import slot_names, slots
-from cloister.client import intake
+from cloister.client import intake, renewing
 from cloister.client.context import Context
 from cloister.client.events import Event
 from cloister.client.replica import Replica
@@ -116,8 +116,7 @@ def letter(ctx: Context, sph: str, k: str, **members: Any) -> str:
 
 def open_share(ctx: Context, rep: Replica, compact: str) -> EpochKey:
     """The epoch key in a share sent to this device (SHR-004). Raises CheckFailed."""
-    old = [bytes(row[0]) for row in ctx.store.all("SELECT v FROM secret WHERE k LIKE 'old_de/%'")]
-    secrets = [ctx.keys.de_seed, *old]
+    secrets = [own.de_seed for own in renewing.receiving(ctx)]
     return share.open(compact, rep.known[1], Party(ctx.id, ctx.dv), ctx.keys.kem, secrets, rep.sph)
 
 

@@ -39,17 +39,18 @@ async def pull(ctx: Context, rep: Replica) -> int:
         page = await ctx.relay.log(rep.sph, start, PAGE)
         fresh = await _continuing(ctx, rep, page.entries, page.head.seq, page.head.h)
         if not fresh:
-            _require_head(ctx, rep, page.head.seq, page.head.h)
+            _expect(ctx, rep, page.head.seq)
             return added
         added += await take(ctx, rep, fresh)
         if rep.history is not None and rep.history.seq >= page.head.seq:
             return added
 
 
-def _require_head(ctx: Context, rep: Replica, seq: int, h: str) -> None:
-    """An empty page: the head named must be the one held."""
-    if rep.history is None or seq != rep.history.seq or b64d(h) != rep.history.digest(seq):
-        raise _stop(ctx, rep, LogInvalid("the relay names a head it does not show"), {"head": {"seq": seq, "h": h}})
+def _expect(ctx: Context, rep: Replica, seq: int) -> None:
+    """The relay names a head it does not show: nothing is sent until it does (CLT-015)."""
+    if rep.history is not None and seq > max(rep.history.seq, int(rep.note.get("wanted", 0))):
+        rep.note["wanted"] = seq
+        rep.save_note(ctx.store)
 
 
 async def _continuing(ctx: Context, rep: Replica, page: Sequence[str], head_seq: int, head_h: str) -> list[Entry]:
@@ -58,10 +59,8 @@ async def _continuing(ctx: Context, rep: Replica, page: Sequence[str], head_seq:
     if history is None:
         return _decode(ctx, rep, page)
     named = {"seq": head_seq, "h": head_h}
-    if head_seq < history.seq:
-        raise _stop(ctx, rep, LogRollback("the relay's log is shorter than the one seen"), {"head": named})
     if not page:
-        raise _stop(ctx, rep, LogRollback("the relay does not show the entry this device holds"), {"head": named})
+        raise _stop(ctx, rep, LogRollback("the relay's log is shorter than the one seen"), {"head": named})
     shown = _decode(ctx, rep, page)
     if shown[0].seq != history.seq:
         raise _stop(ctx, rep, LogInvalid("the relay shows other positions than asked for"), {"head": named})

@@ -80,6 +80,12 @@ def devices(ctx: Context) -> list[DeviceInfo]:
     return rows + [DeviceInfo(dv, names.get(dv, ""), False, dv == ctx.dv) for dv in sorted(log.revoked)]
 
 
+def renewed(ctx: Context) -> tuple[str, bytes] | None:
+    """This device's (kem, DE) when newer than its certificate's (CERT-007)."""
+    cert = klog(ctx).devices[ctx.dv]
+    return None if cert.de == ctx.keys.de else (ctx.keys.kem, ctx.keys.de)
+
+
 # --- state slot ---------------------------------------------------------------------------------------------------
 
 
@@ -147,7 +153,7 @@ async def read(ctx: Context, active: Mapping[str, bytes]) -> State | None:
     return state_slot.open_state(ctx.mk, ctx.id, int(slot.ctr or 0), b64d(slot.bytes), active, pin)
 
 
-def merge(ctx: Context, theirs: dict[str, Any]) -> None:
+def merge(ctx: Context, theirs: dict[str, Any], *, provisional: bool = False) -> None:
     """Take what another device wrote; inside a step. The further read position, the newer pin, every sphere."""
     store = ctx.store
     for sph, row in theirs.get("spheres", {}).items():
@@ -157,6 +163,8 @@ def merge(ctx: Context, theirs: dict[str, Any]) -> None:
             note = new_note("entering", label=row.get("label", ""), floor={"seq": row["seq"], "h": row.get("h", "")})
             if row.get("only"):
                 note["only_here"] = True
+            if provisional:
+                note["provisional"] = True
             Replica(sph, note).save_note(store)
     for member, row in theirs.get("pins", {}).items():
         mine = store.row("pin", member)
@@ -175,7 +183,7 @@ async def exchange(ctx: Context, log: KeyLog) -> None:
         pin = pinned(ctx)
         if state is not None and (pin is None or state.ctr > pin.ctr):
             with ctx.store.step():
-                merge(ctx, state.content)
+                merge(ctx, state.content, provisional=state.provisional)
                 keep_pin(ctx, state.pin)
                 ctx.store.put("state_seen", state.content)
         wanted = content(ctx)

@@ -129,6 +129,21 @@ def soft_mark(ctx: Context, rep: Replica) -> bool:
     return (state.policy.T > 0 and ctx.now() - began > state.policy.T) or int(rep.note.get("count", 0)) > MANY
 
 
+def key_given_up(ctx: Context, rep: Replica) -> bool:
+    """The running key is not here, was asked for, and nobody answered: this device makes a new one (CLT-017)."""
+    state = rep.known[0]
+    asked = rep.note.get("asked", {}).get(str(state.ep))
+    return rep.sending_key is None and asked is not None and ctx.now() - asked["at"] >= keys.ASK_AGAIN
+
+
+def wants_key(ctx: Context, rep: Replica) -> bool:
+    """Whether whoever speaks next makes a new key first."""
+    state = rep.known[0]
+    if state.mode != "e2ee":
+        return False
+    return state.hard or soft_mark(ctx, rep) or key_given_up(ctx, rep)
+
+
 async def flush(ctx: Context, sph: str) -> int:
     """Send what waits in a sphere, in order, as its writer; returns how many items were accepted.
 
@@ -195,7 +210,7 @@ async def _send_one(ctx: Context, rep: Replica, item: str, row: dict[str, Any], 
         _hold(ctx, rep, item, row, asks)
         return False
     state = rep.known[0]
-    if state.mode == "e2ee" and (state.hard or soft_mark(ctx, rep)):
+    if wants_key(ctx, rep):
         if state.members[ctx.id].role != "guest":
             return await _rotate_and_speak(ctx, rep, item, row, depth)
         if state.hard:
@@ -315,16 +330,20 @@ async def _conflict(ctx: Context, rep: Replica, item: str, error: Conflict) -> N
         raise DeviceRetired("a copy of this device has spoken")
 
 
+def words_of(ctx: Context, rep: Replica, item: str, row: dict[str, Any]) -> Words:
+    """An item as the message of a commit."""
+    chain = intake.own_chain(ctx, rep.sph)
+    head = ChainHead(chain.last, chain.digest, chain.runs[-1].ls) if chain.runs else None
+    return Words(payload_of(item, row), head, row["tries"])
+
+
 async def _rotate_and_speak(ctx: Context, rep: Replica, item: str, row: dict[str, Any], depth: int) -> bool:
     """New key and message in one commit (COM-011). If somebody else made the key meanwhile, speak under it."""
 
     def words(now: Replica) -> Words | None:
-        state = now.known[0]
-        if question(ctx, now, row) or not (state.mode == "e2ee" and (state.hard or soft_mark(ctx, now))):
+        if question(ctx, now, row) or not wants_key(ctx, now):
             return None
-        chain = intake.own_chain(ctx, now.sph)
-        head = ChainHead(chain.last, chain.digest, chain.runs[-1].ls) if chain.runs else None
-        return Words(payload_of(item, row), head, row["tries"])
+        return words_of(ctx, now, item, row)
 
     def make(now: Replica) -> list[Rotate]:
         return [Rotate()] if words(now) is not None else []

@@ -60,7 +60,11 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class SphereInfo:
-    """A sphere as this device knows it. ``epoch`` 0 means no key yet; ``have_key`` whether the current one is here."""
+    """A sphere as this device knows it. ``epoch`` 0 means no key yet; ``have_key`` whether the current one is here.
+
+    ``provisional``: what this new device was told about people and heads rests on the relay alone until another
+    member's message agrees (CLT-005).
+    """
 
     sph: str
     title: str
@@ -82,6 +86,7 @@ class SphereInfo:
     confirmed_by_inviter: bool
     stop: Stop | None = None
     label: str = ""
+    provisional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from cloister.client.records import (
     SphereInfo,
 )
 from cloister.client.replica import Replica
-from cloister.errors import NotFound, NotMember, RelayError, Unreachable, UsageError
+from cloister.errors import NotFound, NotMember, Unreachable, UsageError
 from cloister.protocol import api, digits, jws
 from cloister.protocol import entry as entries
 from cloister.protocol.encoding import b64d, b64e
@@ -65,6 +65,7 @@ def sphere_info(ctx: Context, rep: Replica) -> SphereInfo:
         confirmed_by_inviter=bool(note.get("confirmed", True)),
         stop=rep.stop,
         label=note.get("label", ""),
+        provisional=bool(note.get("provisional")),
     )
 
 
@@ -96,14 +97,11 @@ class Sphere:
         return sphere_info(self._ctx, self._rep)
 
     async def _commit(self, make: commits.Make) -> bool:
-        """Commit intents as the only writer, then slots and state."""
+        """Commit intents as the only writer, then store new keys in slots."""
         ctx = self._ctx
         async with ctx.profile.writer(self.sph):
             done = await commits.commit(ctx, ctx.replica(self.sph), make)
-            try:
-                await keys.put_slots(ctx, ctx.replica(self.sph))
-            except (RelayError, Unreachable):
-                pass
+            await syncing.store_slots(ctx, self.sph)
         return done
 
     # people and requests -----------------------------------------------------------------------------------------
@@ -226,16 +224,22 @@ class Sphere:
         await self._commit(make)
 
     async def remove(self, person: Person | str, *, ban: bool = False, text: str | None = None) -> None:
-        """Remove and rotate in one commit; ``text`` speaks next, under the new key."""
-        member = self._handle(person)
+        """Remove and make a new key in one commit; ``text`` is spoken in it, under the new key."""
+        ctx, member = self._ctx, self._handle(person)
+        alone = not queue.items(ctx, self.sph)
+        item = outbox.put(ctx, self._rep, Payload("msg", self._cid(), text)) if text is not None else ""
 
         def make(rep: Replica) -> Sequence[compose.Intent]:
             here = rep.known[0].members.get(member)
             return [compose.Remove(member, ban)] if here is not None and here.active else []
 
-        await self._commit(make)
-        if text is not None:
-            await self.send(text)
+        def words(rep: Replica) -> compose.Words | None:
+            row = ctx.store.row("outbox", item)
+            return outbox.words_of(ctx, rep, item, row) if row is not None and make(rep) else None
+
+        async with ctx.profile.writer(self.sph):
+            await commits.commit(ctx, self._rep, make, words=words if item and alone else None, out=item)
+        await syncing.deliver(ctx, self.sph)
 
     async def leave(self) -> None:
         """Leave; the others rotate before they speak again."""

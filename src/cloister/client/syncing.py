@@ -9,7 +9,7 @@ Spec: CLT-007, CLT-008, CLT-010, CLT-013.
 
 from __future__ import annotations
 
-from cloister.client import commits, inbox, joining, keys, logbook, memory, outbox, queue, stops
+from cloister.client import commits, inbox, joining, keys, logbook, memory, outbox, queue, renewing, stops
 from cloister.client.context import Context
 from cloister.client.records import SyncReport
 from cloister.client.replica import Replica
@@ -50,6 +50,8 @@ async def once(ctx: Context) -> SyncReport:
         await account(ctx, tally)
         await joining.poll(ctx)
         await inbox.pull(ctx)
+        renewing.forget_old(ctx)
+        renewing.begin(ctx)
         for sph in active(ctx):
             await sphere(ctx, sph, tally)
             tally.sent += await deliver(ctx, sph, tally)
@@ -127,10 +129,22 @@ async def _sphere(ctx: Context, sph: str, tally: Tally) -> None:
         keys.use_slots(ctx, rep, events)
     await inbox.ask_heads(ctx, rep)
     await revoke_everywhere(ctx, rep)
+    await _renew(ctx, ctx.replica(sph))
     await keys.heal(ctx, ctx.replica(sph))
     rep = ctx.replica(sph)
     if await joining.fetch_requests(ctx, rep):
         await joining.auto_admit(ctx, rep)
+
+
+async def _renew(ctx: Context, rep: Replica) -> None:
+    """Tell the sphere this device's new receiving key (CLT-034)."""
+
+    def make(now: Replica) -> list[compose.Intent]:
+        device = now.known[0].devices[ctx.dv]
+        return [] if device.de == ctx.keys.de else [compose.DeviceRenew(ctx.keys.kem, ctx.keys.de)]
+
+    if ctx.store.get("old_de") and make(rep):
+        await commits.commit(ctx, rep, make)
 
 
 async def deliver(ctx: Context, sph: str, tally: Tally | None = None) -> int:
@@ -145,7 +159,7 @@ async def deliver(ctx: Context, sph: str, tally: Tally | None = None) -> int:
             async with ctx.profile.writer(sph):
                 sent += await outbox.flush(ctx, sph)
                 if ctx.replica(sph).status == "active":
-                    await _slots(ctx, sph)
+                    await store_slots(ctx, sph)
             if attempt or not any(one.code == "C_KEY_UNKNOWN" for one in queue.items(ctx, sph)):
                 break
             await inbox.pull(ctx)
@@ -159,11 +173,12 @@ async def deliver(ctx: Context, sph: str, tally: Tally | None = None) -> int:
     return sent
 
 
-async def _slots(ctx: Context, sph: str) -> None:
+async def store_slots(ctx: Context, sph: str) -> None:
+    """New keys into the account's slots, as the sphere's writer; what fails now is done at the next round."""
     try:
         await keys.put_slots(ctx, ctx.replica(sph))
     except (Unreachable, RelayError):
-        pass  # at the next round
+        pass
 
 
 async def enter_device(ctx: Context, rep: Replica) -> None:
@@ -192,7 +207,7 @@ async def enter_device(ctx: Context, rep: Replica) -> None:
         cert = ctx.store.get("cert")
 
         def make(now: Replica) -> list[compose.Intent]:
-            return [] if now.known[0].author(ctx.dv) else [compose.DeviceAdd(cert)]
+            return [] if now.known[0].author(ctx.dv) else [compose.DeviceAdd(cert, memory.renewed(ctx))]
 
         await commits.commit(ctx, rep, make)
         rep = ctx.replica(rep.sph)
