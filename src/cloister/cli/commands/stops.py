@@ -1,0 +1,41 @@
+"""sphere carry-on: a stop that may be lifted, lifted by the person who looked into it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cloister.cli.faults import NOT_FOUND, Refused
+from cloister.cli.output import say
+from cloister.cli.shell import Shell, opened
+from cloister.errors import all_subclasses
+
+if TYPE_CHECKING:
+    from cloister.client.records import SphereInfo
+
+
+def stop_words(info: SphereInfo) -> str:
+    """The text of a sphere's stop, with the command that lifts it where it can be lifted."""
+    assert info.stop is not None
+    if info.stop.code == "C_DOWNGRADE":
+        return say("stop.switched", title=info.title)
+    error = all_subclasses()[info.stop.code]()
+    text = say("stop.line", title=info.title, why=error.why, next=error.next, you=error.you)
+    return f"{text} {say('stop.carry-on')}" if info.stop.acknowledgeable else text
+
+
+async def carry_on(shell: Shell, name: str) -> None:
+    """Lift a stop. Raises Refused when nothing is stopped, and the stop itself when it cannot be lifted."""
+    async with opened(shell) as client:
+        await client.sync()
+        sphere = client.sphere(name)
+        info = sphere.info
+        if info.stop is None:
+            raise Refused("nothing-stopped", NOT_FOUND, title=info.title)
+        if not info.stop.acknowledgeable:
+            raise all_subclasses()[info.stop.code](info.stop.detail)
+        shell.out.note(stop_words(info))
+        if shell.would("would.carry-on", title=info.title):
+            return
+        shell.secrets.agree_by_name(info.title, "ask.carry-on")
+        await sphere.acknowledge(info.stop.code)
+    shell.out.result({"sphere": sphere.sph, "lifted": info.stop.code}, say("result.carried-on", title=info.title))
