@@ -40,7 +40,7 @@ _HEADER: Final = shape(
         "pin?": "object",
     }
 )
-_OPENER: Final = shape({"salt": "bytes:0-32", "box": "bytes:60"})
+_OPENER: Final = shape({"salt": "bytes:0|32", "box": "bytes:60"})
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,10 @@ def decode(data: bytes) -> Vault:
     _HEADER(value)
     if value["v"] != 1 or not set(value["openers"]) <= set(KINDS):
         raise FormatError("vault header of another version")
-    for one in value["openers"].values():
+    for kind, one in value["openers"].items():
         _OPENER(one)
+        if (kind == "pw") != bool(one["salt"]):
+            raise FormatError("only the password opener has a salt")
     openers = tuple(Opener(k, b64d(one["salt"]), b64d(one["box"])) for k, one in value["openers"].items())
     return Vault(
         value["origin"],

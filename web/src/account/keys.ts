@@ -1,0 +1,89 @@
+/**
+ * The keys of an account: the two roots, the identity scalar, the keys of a device.
+ *
+ * Knows nothing of passwords or relays. Spec: SLOT-002 to SLOT-005.
+ */
+
+import { type Bytes, P384_ORDER, ed25519Public, hpkePublic, own } from "../crypto.ts";
+import { FormatError } from "../errors.ts";
+import { lp } from "../protocol/encoding.ts";
+import { deviceId, identityId, jwkPublic } from "../protocol/ids.ts";
+import { openBox, sealBox, sealed } from "./box.ts";
+
+export interface Roots {
+  mk: Bytes;
+  rk: Bytes;
+  mkv: number;
+}
+
+export interface DeviceKeys {
+  dv: string;
+  dkSeed: Bytes;
+  dk: Bytes;
+  kem: string;
+  deSeed: Bytes;
+  de: Bytes;
+}
+
+/** The scalar of 56 random bytes (SLOT-004). */
+export function identityScalar(random: Uint8Array): Bytes {
+  if (random.length !== 56) throw new FormatError("SLOT-004");
+  let value = 0n;
+  for (const byte of random) value = (value << 8n) | BigInt(byte);
+  const text = ((value % (P384_ORDER - 1n)) + 1n).toString(16).padStart(96, "0");
+  return Uint8Array.from({ length: 48 }, (_, at) => parseInt(text.slice(2 * at, 2 * at + 2), 16));
+}
+
+export function accountId(ik: Uint8Array): string {
+  return identityId(jwkPublic(ik));
+}
+
+/** A device's keys from its secrets (SLOT-005). Throws FormatError. */
+export async function device(dkSeed: Uint8Array, kem: string, deSeed: Uint8Array): Promise<DeviceKeys> {
+  if (dkSeed.length !== 32) throw new FormatError("SLOT-005");
+  const dk = ed25519Public(dkSeed);
+  return { dv: deviceId(dk), dkSeed: own(dkSeed), dk, kem, deSeed: own(deSeed), de: await hpkePublic(kem, deSeed) };
+}
+
+/** LP(DK seed, kem, DE secret), the form in the vault (SLOT-005). */
+export function packDevice(keys: DeviceKeys): Bytes {
+  return lp(keys.dkSeed, keys.kem, keys.deSeed);
+}
+
+/** Read packDevice's form; the keys must be those of `dv`. Throws VaultError (SLOT-005). */
+export function unpackDevice(data: Uint8Array, dv: string): Promise<DeviceKeys> {
+  return sealed(async () => {
+    const parts: Uint8Array[] = [];
+    const view = new DataView(data.buffer, data.byteOffset, data.length);
+    for (let at = 0; at < data.length; ) {
+      const end = at + 4 + view.getUint32(at);
+      if (end > data.length) throw new FormatError("SLOT-005");
+      parts.push(data.subarray(at + 4, end));
+      at = end;
+    }
+    const [dkSeed, kem, deSeed] = parts;
+    if (parts.length !== 3) throw new FormatError("SLOT-005");
+    const keys = await device(dkSeed!, new TextDecoder("utf-8", { fatal: true }).decode(kem), deSeed!);
+    if (keys.dv !== dv) throw new FormatError("SLOT-005");
+    return keys;
+  });
+}
+
+const mkAad = (account: string, ver: number, mkv: number): Bytes => lp("mk", account, ver, mkv);
+const rkAad = (account: string, ver: number): Bytes => lp("root", account, ver);
+
+/** wMK and wRK under a kek (SLOT-002, SLOT-003). */
+export async function wrap(kek: Uint8Array, account: string, ver: number, roots: Roots): Promise<{ wMK: Bytes; wRK: Bytes }> {
+  return {
+    wMK: await sealBox(kek, roots.mk, mkAad(account, ver, roots.mkv)),
+    wRK: await sealBox(kek, roots.rk, rkAad(account, ver)),
+  };
+}
+
+export function unwrapMk(kek: Uint8Array, account: string, ver: number, mkv: number, wrapped: Uint8Array): Promise<Bytes> {
+  return openBox(kek, wrapped, mkAad(account, ver, mkv), 32);
+}
+
+export function unwrapRk(kek: Uint8Array, account: string, ver: number, wrapped: Uint8Array): Promise<Bytes> {
+  return openBox(kek, wrapped, rkAad(account, ver), 32);
+}
