@@ -136,3 +136,12 @@ def test_a_chain_of_blobs_leads_to_the_first_epoch(length: int) -> None:
     while held.n > 1:
         held = epoch.link_open(blobs[held.n], held, keys[held.n - 2])
     assert held == keys[0]
+
+
+def test_soft_marks() -> None:
+    """EPO-010: by time, by count, by neither."""
+    day = 86400
+    assert not epoch.is_old(0, 7 * day, 7 * day, 1000)
+    assert epoch.is_old(0, 7 * day + 1, 7 * day, 0)
+    assert epoch.is_old(0, 0, 7 * day, 1001)
+    assert not epoch.is_old(0, 10**9, 0, 0)

@@ -65,7 +65,7 @@ def signed(header: dict[str, Any], payload: bytes) -> str:
     ],
 )
 def test_round_trip(payload: Payload, place: Place, over: dict[str, Any]) -> None:
-    """MSG-001 to MSG-005, MSG-008."""
+    """MSG-001, MSG-003, MSG-005, MSG-008."""
     mode = over.pop("mode", "e2ee")
     compact = make(payload, place, **over)
     got = message.decode(compact)

@@ -134,3 +134,15 @@ def test_versions_share_their_cid() -> None:
     payload.check_version(EACH[0], EACH[0])
     with pytest.raises(Replay):
         payload.check_version(EACH[0], Payload("msg", MID, "hello"))
+
+
+def test_changes_are_about_messages() -> None:
+    """MSG-011: an edit of an edit names the original."""
+    msg, comment, edit, delete, react = EACH[0], EACH[1], EACH[2], EACH[3], EACH[4]
+    for change in (comment, edit, delete, react):
+        payload.check_target(change, msg)
+        payload.check_target(change, comment)
+        for wrong in (edit, delete, react, EACH[6]):
+            with pytest.raises(FormatError):
+                payload.check_target(change, wrong)
+    payload.check_target(msg, edit)

@@ -112,7 +112,7 @@ OK, DUP = ("authentic", ""), ("duplicate", "")
 
 
 def test_one_signature_vouches_for_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """RUN-003, RUN-004: a page of one sender costs one signature."""
+    """RUN-001, RUN-003, RUN-004: a page of one sender costs one signature."""
     sphere, _, _, bo = world()
     frames = [bo.say(f"m{i}") for i in range(100)]
     calls = counted(monkeypatch)
@@ -282,7 +282,7 @@ def test_inside_a_run_nothing_else_has_a_place() -> None:
 
 
 def test_resealed_words_are_shown_once_and_the_later_try_stands() -> None:
-    """RUN-006: the relay said stale and published both."""
+    """RUN-006, MSG-006: the relay said stale and published both."""
     sphere, _, _, bo = world()
     bo.say("before")
     first, second = bo.make(text("words", "cid")), bo.make(text("words", "cid"), tries=1)

@@ -86,9 +86,8 @@ def test_round_trip_and_what_it_is_bound_to(three: Three) -> None:
 
 def test_classical_devices_get_theirs_too() -> None:
     """SHR-001: the second suite."""
-    ada, bo = Person("ada"), Person("bo", devs=[])
-    bo.devs.clear()
-    dev = bo.device("p384")
+    ada, bo = Person("ada"), Person("bo", kem="p384")
+    dev = bo.dev
     sphere = Sphere(ada, policy=Policy(kem_min="p384"))
     wraps = sphere.add(ada, bo).commit.wraps
     assert take(sphere, bo, wraps[0].jws) == sphere.keys[1]

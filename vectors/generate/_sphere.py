@@ -49,6 +49,7 @@ class Person:
     """An identity with any number of devices."""
 
     name: str
+    kem: str = "xwing"
     devs: list[Dev] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -64,7 +65,8 @@ class Person:
     def dev(self) -> Dev:
         return self.devs[0]
 
-    def device(self, kem: str = "xwing") -> Dev:
+    def device(self, kem: str = "") -> Dev:
+        kem = kem or self.kem
         label = f"{self.name}/{len(self.devs)}"
         seed, secret = drawn(label + "/dk", 32), drawn(label + "/de", 32)
         dk = crypto.ed25519_public(seed)
@@ -151,6 +153,7 @@ class Sphere:
         self.meta: meta.Opened | None = None
         self.drafts: list[Draft] = []
         self.talkers: dict[str, Talker] = {}
+        self.attach: dict[bytes, str] = {}
         self.entries: list[str] = []
         create = compose.Create(
             self.owner.name, self.owner.ik, self.owner.dev.cert, mode=self.mode, policy=self.policy, **self.over
@@ -185,6 +188,7 @@ class Sphere:
             self.history.append(state)
         self.state = draft.state
         self.entries += draft.commit.entries
+        self.attach |= draft.commit.attach
         self.drafts.append(draft)
         if draft.key:
             self.keys[draft.key.n] = draft.key

@@ -4,7 +4,7 @@ An epoch secret E_n is bound to the history before it, so members whose logs dif
 recognised by its commitment kc in the signed log whatever way it travelled (share, slot, link blob, live transfer).
 This module never looks at who sent a secret; ``share`` does.
 
-Spec: EPO-001 to EPO-006.
+Spec: EPO-001 to EPO-005, EPO-010.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from cloister.protocol.encoding import kdf, lp
 
 SECRET_LENGTH: Final = 32
 LINK_LENGTH: Final = crypto.NONCE_LENGTH + SECRET_LENGTH + 16
+MANY_MESSAGES: Final = 1000
 Rng = Callable[[int], bytes]
 
 
@@ -74,6 +75,15 @@ def check(secret: bytes, entry: EpochEntry, sph: str) -> EpochKey:
     kc = commitment(secret, entry.prev, sph, entry.n)
     crypto.require_equal(kc, entry.kc, CommitmentMismatch(f"epoch {entry.n}"))
     return EpochKey(sph, entry.n, secret, kc, entry.prev)
+
+
+def is_old(began: int, now: int, T: int, opened: int) -> bool:
+    """Whether a new epoch should be made before speaking (EPO-010): a soft mark, never a reason to refuse.
+
+    ``began`` is the earlier of the entry's iat and when this device first saw it, ``T`` seconds (0: never), ``opened``
+    how many messages this device has opened under it.
+    """
+    return (T > 0 and now - began > T) or opened > MANY_MESSAGES
 
 
 def link_seal(newer: EpochKey, older: EpochKey, rng: Rng) -> bytes:

@@ -1,7 +1,7 @@
 """Invitations: the key pair that a link's secret unfolds to, and the link itself.
 
 The log holds only the public half, so every member can check that an asker had the link and none can forge it. The
-secret is in the link's fragment, which no browser sends to a server. Spec: INV-001 to INV-006.
+secret is in the link's fragment, which no browser sends to a server (INV-002). Spec: INV-001 to INV-006.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def encode(payload: Payload) -> bytes:
 
 
 def decode(data: bytes) -> Payload:
-    """Read payload bytes (MSG-009). Raises FormatError, or VersionTooOld for a kind this version does not know."""
+    """Read payload bytes (MSG-009). Raises FormatError, or VersionTooOld for a kind it does not know (MSG-010)."""
     if len(data) <= _PLAIN_LIMIT:
         try:
             plain = _PLAIN_MSG.fullmatch(data.decode())
@@ -101,6 +101,12 @@ def check_change(change: Payload, author: str, role: str | None, target_author: 
         return
     if change.kind == "edit" or role not in MODERATORS:
         raise NotMember("only its author, or for a deletion an owner or admin, may change a message")
+
+
+def check_target(change: Payload, target: Payload) -> None:
+    """An edit, deletion, reaction or comment is about a msg or comment (MSG-011). Raises FormatError."""
+    if change.re and target.kind not in ("msg", "comment"):
+        raise FormatError("changes and answers are about a message, not about a change")
 
 
 def check_version(one: Payload, other: Payload) -> None:

@@ -262,6 +262,7 @@ class _Judge:
         return True
 
     def _take_run(self, group: list[tuple[int, Message]]) -> bool:
+        """One signature for the whole run (RUN-004); False when it does not hold."""
         top = group[-1][1]
         try:
             messages.verify(top, self.dk)
@@ -301,7 +302,7 @@ class _Judge:
             chain_states.insert(self.runs, run_of(message.head, message.link))
 
     def _sort_out(self, at: int, message: Message) -> bool:
-        """Verdicts that need no look at the neighbours; True when there is one."""
+        """Verdicts that need no look at the neighbours (RUN-002, RUN-005, RUN-014); True when there is one."""
         head = message.head
         if self.known.get((self.dv, head.seq)) == message.digest:
             self.verdicts[at] = Verdict(at, "duplicate", "", "", message)
@@ -327,7 +328,7 @@ class _Judge:
         return False
 
     def _authenticate(self, fresh: dict[int, list[tuple[int, Message]]]) -> dict[int, tuple[int, Message, bytes]]:
-        """From the highest seq down: which version of each seq stands (RUN-003 to RUN-006)."""
+        """From the highest seq down: what is authentic (RUN-003), and which version of each seq stands."""
         named: dict[int, str] = {}
         ends: dict[int, Run] = {}
         for run in self.runs:
@@ -435,7 +436,7 @@ def _log_rule(history: History, owner: str, head: Head) -> tuple[Status, str, st
     if not history.active(head.kid, ls) or (policy.guests == "read" and history.role_at(owner, ls) == "guest"):
         return "refused", "C_NOT_MEMBER", "not an active member there"
     if b64e(history.digest(ls)) != head.lh:
-        return "waiting", "C_LOG_FORK", "claims another log"
+        return "waiting", "C_LOG_FORK", "claims another log"  # RUN-016
     epoch = history.epoch_at(ls)
     if history.mode_at(ls) == "e2ee":
         if head.enc != messages.SEALED and not policy.plaintext:

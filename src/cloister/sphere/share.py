@@ -63,7 +63,7 @@ def seal_many(
     iat: int,
     rng: Rng,
 ) -> list[tuple[str, str]]:
-    """(dv, share) for each recipient, in the order given (SHR-001, SHR-002).
+    """(dv, share) for each recipient, in the order given (SHR-001, SHR-002, SHR-003).
 
     Encapsulation draws from the operating system; ``rng`` gives each jti. Raises CommitmentMismatch when ``key`` is
     not the epoch's, FormatError for a receiving key that cannot be sealed to.
