@@ -126,9 +126,7 @@ def _settings() -> list[tuple[str, str]]:
 
     rows = []
     for one in settings.TABLE:
-        default = (
-            "~/.local/share/cloister/relay" if one.name == "data" else settings.as_text(settings.default_of(one.name))
-        )
+        default = "~/.local/share/cloister" if one.name == "data" else settings.as_text(settings.default_of(one.name))
         shown = f"; default {default}" if default else ""
         rows.append((one.flag, f"{one.help} ({one.allowed}{shown}; {one.env})"))
     rows.append(("--config FILE", f"a TOML file of these settings (default: {settings.FILE_NAME} in the data folder)"))

@@ -129,7 +129,7 @@ class Output:
             self._write(self.err, json.dumps(shown))
             return
         if error.exit_code == 8:
-            shown["why"] = self.paint("Stopped: ", RED, self.err) + escape(shown["why"])
+            shown["why"] = self.paint(str(words("word.stop")), RED, self.err) + escape(shown["why"])
         else:
             shown["why"] = escape(shown["why"])
         self._write(self.err, " ".join(part for part in (shown["why"], escape(shown["next"])) if part))
@@ -141,6 +141,17 @@ class Output:
             )
             self._write(self.err, f"[{error.code}{about}]")
 
+    def stop(self, stop: Any) -> None:
+        """A sphere that sends nothing more, in the words of its fault (a ``Stop`` record)."""
+        entry = words(stop.code)
+        if self.json:
+            self._write(self.err, json.dumps({"v": VERSION, "code": stop.code, **_parts(entry)}))
+            return
+        self.close_line()
+        said = " ".join((entry["why"], entry["next"]))
+        self._write(self.err, self.paint(str(words("word.stop")), RED, self.err) + escape(said))
+        self._write(self.err, escape(entry["you"]))
+
     def _write(self, stream: TextIO, text: str) -> None:
         if self.open_line:
             self.open_line = False
@@ -148,6 +159,10 @@ class Output:
                 stream.write("\n")
         stream.write(text + "\n")
         stream.flush()
+
+
+def _parts(entry: dict[str, Any]) -> dict[str, str]:
+    return {name: str(entry[name]) for name in ("why", "next", "you")}
 
 
 def columns(table: Sequence[Sequence[str]]) -> list[str]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cloister.client import Client
 
 DEFAULT_SERVER: Final = "http://localhost:8420"
+AGENT_IDLE: Final = "agent-idle"
 
 
 @dataclass
@@ -35,11 +36,29 @@ class Shell:
     secrets: Secrets
     exit_code: int = OK
     kept: str = "kept.default"
+    _idle: int | None = None
 
     @property
     def agent_path(self) -> Path:
         """The socket of this profile's agent."""
         return agent.socket_path(self.flags.profile_path, self.flags.home_path, self.flags.environ)
+
+    def keep_idle(self, seconds: int) -> None:
+        """Remember for this profile after how long without use it locks."""
+        from cloister.client.profile import write_private
+
+        self._idle = seconds
+        write_private(self.flags.profile_path / AGENT_IDLE, f"{seconds}\n".encode())
+
+    @property
+    def idle(self) -> int:
+        """Seconds without use after which this profile locks."""
+        if self._idle is None:
+            try:
+                self._idle = int((self.flags.profile_path / AGENT_IDLE).read_text("ascii"))
+            except (OSError, ValueError):
+                self._idle = agent.IDLE
+        return self._idle
 
     def would(self, message_id: str, **fields: Any) -> bool:
         """With ``--dry-run``: say what would be done and return True."""
@@ -71,16 +90,16 @@ def go(work: Coroutine[Any, Any, None]) -> None:
 
 
 @asynccontextmanager
-async def profile(shell: Shell, server: str = "") -> AsyncIterator[Client]:
+async def profile(shell: Shell, server: str = "", *, legacy: bool = False) -> AsyncIterator[Client]:
     """The client of this profile, as it is (locked or new). ``server`` is used when the profile has none yet."""
     from cloister.client import Client
 
     folder = shell.flags.profile_path
-    begun = (folder / "profile.json").exists()
+    begun = (folder / "vault.json").exists()
     address = shell.flags.server or (None if begun else server or DEFAULT_SERVER)
-    if not begun and not folder.exists():
-        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    async with Client.open(folder, address, ca_file=shell.flags.ca_file or None) as client:
+    for parent in (shell.flags.home_path, folder.parent):
+        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async with Client.open(folder, address, ca_file=shell.flags.ca_file or None, legacy_kdf=legacy) as client:
         yield client
 
 
@@ -94,7 +113,15 @@ async def opened(shell: Shell) -> AsyncIterator[Client]:
         yield client
 
 
-async def unlock(shell: Shell, client: Client, *, idle: int | None = None, ask: bool = False) -> None:
+async def synced(shell: Shell, client: Client) -> bool:
+    """One round with the relay before showing anything; offline is said, and what is here is shown."""
+    report = await client.sync()
+    if report.offline:
+        shell.out.note(say("note.offline", server=client.account.server))
+    return not report.offline
+
+
+async def unlock(shell: Shell, client: Client, *, ask: bool = False) -> None:
     """Open the vault by the agent's key or the password; afterwards an agent holds the key."""
     key = None if ask else agent.get_key(shell.agent_path)
     if key is not None:
@@ -115,13 +142,10 @@ async def unlock(shell: Shell, client: Client, *, idle: int | None = None, ask: 
     except AuthFailed:
         raise Refused("wrong-password", LOCKED, code="E_AUTH") from None
     shell.out.close_line()
-    keep(shell, client, idle)
+    keep(shell, client)
 
 
-def keep(shell: Shell, client: Client, idle: int | None = None) -> None:
+def keep(shell: Shell, client: Client) -> None:
     """Leave the vault key with an agent, so that the next command need not ask."""
-    if idle is None:
-        stored = shell.flags.profile_path / "agent-idle"
-        idle = int(stored.read_text()) if stored.exists() else agent.IDLE
-    if idle and not agent.start(shell.agent_path, client.agent_key(), idle):
+    if not agent.start(shell.agent_path, client.agent_key(), shell.idle):
         shell.out.detail(say("note.no-agent"))

@@ -76,7 +76,8 @@ def _add(group: typer.Typer, name: str, text: str) -> typer.Typer:
 def _root(ctx: typer.Context) -> None:
     """An encrypted workspace whose server can read nothing."""
     if ctx.invoked_subcommand is None:
-        shell.current().out.text(guide.group("cloister", ctx.command))
+        text = guide.group("cloister", ctx.command)
+        shell.current().out.result({"help": text}, text)
 
 
 # Sphere is asked for by the name people see: its title, the beginning of it, or the beginning of its id.
@@ -282,12 +283,12 @@ def sphere_log(
     shell.go(spheres.log(shell.current(), name, limit))
 
 
-@_command(sphere, "carry-on", "cloister sphere carry-on harbour", dry=True)
-def sphere_carry_on(sphere: Sphere) -> None:
+@sphere.command("carry-on", cls=Command)
+def sphere_carry_on(name: SphereName) -> None:
     """Go on after a stop that you have looked into. A proven fork cannot be waved through."""
-    from cloister.cli.commands import talk as act
+    from cloister.cli.commands import stops
 
-    go(act.carry_on(current(), sphere))
+    shell.go(stops.carry_on(shell.current(), name))
 
 
 # --- people -------------------------------------------------------------------------------------------------------
@@ -314,12 +315,13 @@ def invite(
 def join(
     source: Annotated[str, typer.Argument(metavar="[-]", help="Read the link from standard input.")] = "",
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Ask and end; look again later.")] = False,
+    login: Annotated[str, typer.Option("--name", metavar="NAME", help="Your name, for a new account.")] = "",
     device: Annotated[str, typer.Option("--device", metavar="TEXT", help="What to call this device.")] = "",
 ) -> None:
     """Come in by an invitation link; makes an account if you have none."""
     from cloister.cli.commands import people
 
-    shell.go(people.join(shell.current(), source, wait=not no_wait, device=device))
+    shell.go(people.join(shell.current(), source, login, wait=not no_wait, device=device))
 
 
 @app.command(cls=Command)

@@ -1,97 +1,64 @@
-"""``admin …``: what an administrator may see and set. Never content."""
+"""admin: health, accounts and sign-up of the server. Nothing here shows content."""
 
 from __future__ import annotations
 
-from cloister.cli import shown
+from typing import Any
+
+from cloister.cli import times
+from cloister.cli.escape import escape
 from cloister.cli.faults import FAILED, NOT_FOUND, Refused
-from cloister.cli.output import columns, say
+from cloister.cli.output import RED, say
 from cloister.cli.shell import Shell, opened
 from cloister.errors import Forbidden
 
 
-async def health(shell: Shell) -> None:
-    """Checks and counts."""
+async def _call(shell: Shell, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     async with opened(shell) as client:
-        found = await client.admin("GET", "health")
-    checks, counts = found["checks"], found["counts"]
-    table = [[say("doctor.ok" if one["ok"] else "doctor.bad"), one["name"], one["says"]] for one in checks]
-    table += [["", name, str(count)] for name, count in counts.items()]
-    shell.out.result(found, *columns([[shell.out.name(cell) for cell in row] for row in table]))
-    if all(one["ok"] for one in checks):
-        shell.out.note(say("admin.well", at=shown.clock(found["now"])))
-    else:
+        try:
+            return await client.admin(method, path, body)
+        except Forbidden:
+            raise Refused("not-admin", NOT_FOUND, code="E_FORBIDDEN") from None
+
+
+async def health(shell: Shell) -> None:
+    """Each check in words; exit 1 when one failed."""
+    got = await _call(shell, "GET", "health")
+    lines = []
+    for check in got["checks"]:
+        mark = say("doctor.ok") if check["ok"] else shell.out.paint(say("doctor.bad"), RED)
+        lines.append(f"{mark}  {escape(str(check['name']))}: {escape(str(check['says']))}")
+    lines += [f"{escape(str(name))}: {number}" for name, number in got["counts"].items()]
+    shell.out.result(got, *lines)
+    if not all(check["ok"] for check in got["checks"]):
         shell.exit_code = FAILED
 
 
 async def users(shell: Shell) -> None:
-    """Accounts."""
-    async with opened(shell) as client:
-        found = (await client.admin("GET", "users"))["users"]
-    table = [
-        [
-            shell.out.name(one["login"]),
-            say("admin.administrator") if one["admin"] else say("admin.account"),
-            say("admin.suspended") if one["suspended"] else "",
-            say("admin.devices", count=one["devices"]),
-            say("admin.since", at=shown.clock(one["created"])),
-        ]
-        for one in found
-    ]
-    shell.out.rows("users", found, table, "")
+    """List accounts."""
+    got = await _call(shell, "GET", "users")
+    table = []
+    for one in got["users"]:
+        marks = [say("count.devices", n=one["devices"])]
+        marks += [say("word.administrator")] if one["admin"] else []
+        marks += [say("word.suspended")] if one["suspended"] else []
+        table.append((escape(str(one["login"])), str(one["id"])[:11], ", ".join(marks)))
+    shell.out.rows("users", got["users"], table, say("empty.users"))
 
 
-async def suspend(shell: Shell, name: str, suspended: bool) -> None:
-    """Suspend or restore an account."""
-    async with opened(shell) as client:
-        found = (await client.admin("GET", "users"))["users"]
-        chosen = [one for one in found if one["login"] == name.lower() or one["id"] == name]
-        if not chosen:
-            raise Refused("no-user", NOT_FOUND, name=name)
-        if chosen[0]["login"] == client.account.login:
-            raise Refused("suspend-yourself")
-        if shell.would("would.suspend" if suspended else "would.restore", name=name):
-            return
-        if suspended:
-            shell.secrets.agree_by_name(chosen[0]["login"], "ask.suspend")
-        await client.admin("PUT", f"users/{chosen[0]['id']}", {"suspended": suspended})
-    shell.out.result(
-        {"name": chosen[0]["login"], "suspended": suspended},
-        say("result.suspended" if suspended else "result.restored", name=chosen[0]["login"]),
-    )
+async def signup(shell: Shell, mode: str) -> None:
+    """Who may make an account; closed also ends sign-up by sphere invitation."""
+    if shell.would(f"would.signup-{mode}"):
+        return
+    got = await _call(shell, "PUT", "signup", {"signup": mode, "by_sphere": mode != "closed"})
+    shell.out.result(got, say(f"done.signup-{mode}"))
 
 
-async def signup_show(shell: Shell) -> None:
-    """Who may sign up, and the open codes."""
-    async with opened(shell) as client:
-        found = await client.admin("GET", "signup")
-        tickets = (await client.admin("GET", "tickets"))["tickets"]
-    lines = [say(f"signup.{found['signup']}")]
-    lines.append(say("signup.by-sphere" if found["by_sphere"] else "signup.not-by-sphere"))
-    lines += [say("signup.code", n=one["n"][:8], count=one["uses"], until=shown.until(one["exp"])) for one in tickets]
-    shell.out.result({**found, "tickets": tickets}, *lines)
-
-
-async def signup_set(shell: Shell, wanted: str) -> None:
-    """Change who may sign up."""
-    async with opened(shell) as client:
-        found = await client.admin("GET", "signup")
-        if shell.would("would.signup", how=say(f"signup.{wanted}")):
-            return
-        after = await client.admin("PUT", "signup", {"signup": wanted, "by_sphere": found["by_sphere"]})
-    shell.out.result(after, say(f"signup.{after['signup']}"))
-
-
-async def signup_link(shell: Shell, uses: int, life: str) -> None:
-    """Make a sign-up code."""
-    seconds = shown.span(life or "7d")
-    async with opened(shell) as client:
-        if shell.would("would.signup-link", count=uses):
-            return
-        try:
-            made = await client.admin("POST", "tickets", {"uses": uses, "seconds": seconds})
-        except Forbidden:
-            raise Refused("admins-only", NOT_FOUND, code="E_FORBIDDEN") from None
-        server = client.account.server
-    shell.out.result({**made, "server": server}, made["code"])
-    how = say("invite.once") if uses == 1 else say("invite.times", count=uses)
-    shell.out.note(say("note.signup-code", server=server, how=how, until=shown.until(made["exp"])))
+async def link(shell: Shell, uses: int, for_: str) -> None:
+    """A sign-up code."""
+    seconds = times.span(for_, least=60)
+    if shell.would("would.signup-link", uses=uses):
+        return
+    got = await _call(shell, "POST", "tickets", {"uses": uses, "seconds": seconds})
+    code = str(got["code"])
+    shell.out.result({"code": code, "uses": uses, "until": times.iso(got["exp"])}, code)
+    shell.out.note(say("note.ticket", uses=uses, until=times.until(got["exp"])))

@@ -1,175 +1,177 @@
-"""``sphere …`` and ``rotate``."""
+"""sphere: make, list, show, leave, and see what the server sees."""
 
 from __future__ import annotations
 
-import binascii
-from typing import Any, Literal, cast
+import dataclasses
+from typing import Any
 
-from cloister.cli import shown
+from cloister.cli import times
 from cloister.cli.escape import escape
-from cloister.cli.faults import Refused
-from cloister.cli.output import columns, say
-from cloister.cli.shell import Shell, opened
-from cloister.cli.traffic import catch_up
-from cloister.errors import Unreachable
+from cloister.cli.faults import USAGE, Refused
+from cloister.cli.output import OCHRE, say
+from cloister.cli.shell import Shell, opened, synced
+
+_HISTORY = ("all", "since-join", "none")
 
 
-async def new(shell: Shell, title: str, open_: bool, topic: str, delivery: str, custody: str) -> None:
+async def new(shell: Shell, title: str, open_: bool, custody: str, history: str, topic: str) -> None:
     """Make a sphere."""
-    if delivery not in ("pairwise", "live"):
-        raise Refused("choice", flag="--delivery", allowed="pairwise, live")
     if custody not in ("synced", "device"):
-        raise Refused("choice", flag="--custody", allowed="synced, device")
-    if not title.strip():
-        raise Refused("empty-title")
-    if shell.would("would.open-sphere" if open_ else "would.sphere", title=title):
+        raise Refused("one-of", USAGE, flag="--custody", allowed="synced, device")
+    if history not in _HISTORY and not history.startswith("days:"):
+        raise Refused("one-of", USAGE, flag="--history", allowed="all, since-join, days:N, none")
+    if shell.would("would.sphere", title=title):
         return
     async with opened(shell) as client:
-        shell.kept = "kept.sphere"
         made = await client.create_sphere(
-            title.strip(),
-            mode="open" if open_ else "e2ee",
-            delivery=cast("Literal['pairwise', 'live']", delivery),
-            custody=cast("Literal['synced', 'device']", custody),
-            topic=topic,
-        )
+            title, mode="open" if open_ else "e2ee", custody=custody, topic=topic, policy={"history": history}  # type: ignore[arg-type]
+        )  # fmt: skip
         info = made.info
-    text = (
-        say("result.open-sphere", title=info.title) if open_ else say("result.sphere", title=info.title, n=info.epoch)
-    )
-    shell.out.result(shown.record(info), shell.out.name(text))
+        said = say("done.sphere-open" if open_ else "done.sphere", title=info.title, n=info.epoch)
+        shell.out.result({"sphere": info.sph, "title": info.title, "mode": info.mode, "key": info.epoch}, said)
 
 
-async def ls(shell: Shell, past: bool) -> None:
+async def ls(shell: Shell, *, past: bool) -> None:
     """List spheres."""
     async with opened(shell) as client:
-        await catch_up(shell, client)
+        await synced(shell, client)
         found = client.spheres(past=past)
-        asked = [one for one in client.pending() if one.state == "asked"]
-    table = []
-    for one in found:
-        notes = [say("ls.unread", count=one.unread)] if one.unread else []
-        notes += [say("ls.requests", count=one.requests)] if one.requests else []
-        notes += [say("ls.waiting", count=one.waiting)] if one.waiting else []
-        notes += [say("ls.stopped")] if one.stop else []
-        notes += [say(f"status.{one.status}")] if one.status != "active" else []
-        mark = {"e2ee": "∩", "open": "◌", "public": "◌"}[one.mode]
-        kind = shown.mode(one)
-        if one.mode != "e2ee":
-            kind = shell.out.paint(kind, "\x1b[33m")
-        row = [] if shell.flags.plain else [mark]
-        table.append([*row, shell.out.name(one.title), kind, shown.people(one.members), one.role, " · ".join(notes)])
-    for request in asked:
-        if not any(one.sph == request.sph for one in found):
-            row = [] if shell.flags.plain else ["∩"]
-            table.append(
-                [*row, shell.out.name(request.label or shown.short(request.sph)), say("status.asked"), "", "", ""]
-            )
-    shell.out.rows("spheres", [shown.record(one) for one in found], table, say("empty.spheres"))
+        table = []
+        for one in found:
+            open_ = one.mode != "e2ee"
+            what = [] if one.status == "active" else [say(f"status.{one.status}")]
+            if one.status == "active":
+                what = [say("word.open") if open_ else say("word.encrypted"), say("count.people", n=one.members)]
+                what += [say("count.unread", n=one.unread)] if one.unread else []
+                what += [say("count.waiting", n=one.waiting)] if one.waiting else []
+                what += [say("count.asking", n=one.requests)] if one.requests else []
+                what += [say("word.stopped")] if one.stop else []
+            said = shell.out.paint(" · ".join(what), OCHRE) if open_ else " · ".join(what)
+            table.append(("◌" if open_ else "∩", shell.out.name(one.title), one.sph[:9], said))
+        if shell.flags.plain:
+            table = [row[1:] for row in table]  # type: ignore[misc]
+        rows = [_info(one) for one in found]
+        shell.out.rows("spheres", rows, table, say("empty.spheres"))
+
+
+def _info(one: Any) -> dict[str, Any]:
+    row = dataclasses.asdict(one)
+    if one.stop is not None:
+        row["stop"] = {"code": one.stop.code, "at": one.stop.at}
+    return row
 
 
 async def show(shell: Shell, name: str) -> None:
-    """One sphere in plain lines."""
+    """The security panel in plain lines."""
     async with opened(shell) as client:
-        await catch_up(shell, client)
+        await synced(shell, client)
         sphere = client.sphere(name)
-        info = sphere.info
-        keys = sphere.keys() if info.status == "active" else []
-        invites = sphere.invites() if info.status == "active" else []
-    rows = [("sphere", info.title), ("topic", info.topic)] if info.topic else [("sphere", info.title)]
-    rows += [("id", info.sph), ("encryption", say(f"show.{info.mode}")), ("you", info.role)]
-    rows += [("people", shown.people(info.members)), ("newcomers", say(f"show.{info.delivery}"))]
-    rows += [("your key", say(f"show.{info.custody}"))] if info.mode == "e2ee" else []
-    if keys:
-        missing = [str(n) for n, here in keys if not here]
-        rows.append(("key", say("show.key", n=info.epoch) + (f" · {say('show.marked')}" if info.marked else "")))
-        if missing:
-            rows.append(("not here", say("show.missing", keys=", ".join(missing[:12]))))
-    rows.append(("history", say("show.history", count=info.seq + 1)))
-    if invites:
-        rows.append(("invitations", str(len(invites))))
-    if info.waiting:
-        rows.append(("waiting", str(info.waiting)))
-    if info.stop:
-        rows.append(("stopped", info.stop.code))
-    value: dict[str, Any] = {**shown.record(info), "keys": [{"n": n, "here": here} for n, here in keys]}
-    shell.out.result(value, *columns([[a, shell.out.name(b)] for a, b in rows]))
+        info, out = sphere.info, shell.out
+        lines = [f"{out.name(info.title)}" + (f" · {out.name(info.topic)}" if info.topic else "")]
+        if info.status != "active":
+            lines.append(say(f"status-long.{info.status}"))
+            out.result({"sphere": _info(info)}, *lines)
+            return
+        keys = sphere.keys()
+        missing = [n for n, here in keys if not here]
+        lines.append(say("show.encrypted" if info.mode == "e2ee" else "show.open"))
+        if info.mode == "e2ee":
+            lines.append(say("show.key", n=info.epoch, made=len(keys)))
+            if info.marked:
+                lines.append(say("show.marked"))
+            if missing:
+                lines.append(say("show.missing", keys=", ".join(map(str, missing))))
+            lines.append(say("show.custody-synced" if info.custody == "synced" else "show.custody-device"))
+        people = sphere.people()
+        known = sum(1 for one in people if one.known == "confirmed in person" or one.me)
+        lines.append(say("show.people", n=len(people), role=info.role, known=known))
+        lines.append(say("show.log", n=info.seq + 1))
+        if not info.confirmed_by_inviter:
+            lines.append(say("show.unconfirmed"))
+        if info.stop is not None:
+            lines.append(say("show.stopped"))
+        missing_people = [_info_person(one) for one in people]
+        out.result(
+            {"sphere": _info(info), "keys": [{"n": n, "here": h} for n, h in keys], "people": missing_people}, *lines
+        )
+        if info.stop is not None:
+            out.stop(info.stop)
+            shell.exit_code = 8
 
 
-async def leave(shell: Shell, name: str) -> None:
-    """Leave a sphere."""
+def _info_person(one: Any) -> dict[str, Any]:
+    return {"id": one.id, "name": one.name, "role": one.role, "known": one.known, "me": one.me}
+
+
+async def leave(shell: Shell, name: str, *, forget: bool) -> None:
+    """Leave, after the name was typed."""
     async with opened(shell) as client:
         sphere = client.sphere(name)
         title = sphere.info.title
         if shell.would("would.leave", title=title):
             return
         shell.secrets.agree_by_name(title, "ask.leave")
-        await sphere.leave()
-    shell.out.result({"sphere": sphere.sph, "left": True}, say("result.left", title=title))
+        if sphere.info.status == "active":
+            await sphere.leave()
+        elif not forget:
+            raise Refused("not-in-sphere", 3, title=title)
+        if forget:
+            await sphere.forget()
+        shell.out.result(
+            {"left": sphere.sph, "forgotten": forget}, say("done.forgot" if forget else "done.left", title=title)
+        )
 
 
-async def seen(shell: Shell, name: str, message: str, raw: bool) -> None:
-    """The relay's row beside what this device reads."""
-    from cloister.protocol.encoding import b64d
-
+async def seen(shell: Shell, name: str, message: str) -> None:
+    """The server's row beside the message."""
     async with opened(shell) as client:
-        await catch_up(shell, client, must=True)
+        await synced(shell, client)
         sphere = client.sphere(name)
-        row = await sphere.seen(message or None)
-    header, mine = row.header, row.you_see
-    digest = binascii.hexlify(b64d(row.digest)).decode()
-    size = len(b64d(row.stored.split(".")[1]))
-    encrypted = header.get("enc") != "none"
-    if mine is None:
-        you = say("seen.nothing")
-    else:
-        you = f'{shell.out.name(mine.name)} {shown.clock(mine.at)}  "{escape(shown.body(mine))}"'
-    parts = [
-        say("seen.device", dv=f"{str(header.get('kid', ''))[:7]}…"),
-        shown.clock(int(header.get("iat", 0))),
-        say("seen.bytes", count=size),
-        f"{digest[:8]}…",
-        say("seen.thread", thr=f"{header['thr'][:8]}…" if header.get("thr") else "none"),
-        say("seen.key", n=header.get("ep", 0)) if encrypted else say("seen.open"),
-    ]
-    has = f"{parts[0]} {parts[1]}  {parts[2]}  {parts[3]}  {parts[4]}  {parts[5]}"
-    lines = [say("seen.you", text="") + you, say("seen.server", text="") + has]
-    value = {
-        "pos": row.pos,
-        "bytes": size,
-        "digest": digest,
-        "header": header,
-        "you_see": shown.record(mine) if mine else None,
-    }
-    shell.out.result({**value, "stored": row.stored} if raw else value, *lines, *([row.stored] if raw else []))
+        row = await sphere.seen(sphere.message(message) if message else None)
+        head, you = row.header, row.you_see
+        device, at = str(head.get("kid", "")), int(head.get("iat", 0))
+        thread = str(head.get("thr") or "")
+        stored = {
+            "pos": row.pos, "device": device, "at": times.iso(at), "size": row.size, "digest": row.digest,
+            "thread": thread or None, "key": head.get("ep"), "header": head, "row": row.stored,
+        }  # fmt: skip
+        if you is None:
+            mine = say("word.nothing")
+        elif you.state == "sent":
+            text = escape(you.text.replace("\n", " "))
+            mine = f'{shell.out.name(you.name)} {times.short(you.at)}  "{text[:60]}{"…" if len(text) > 60 else ""}"'
+        else:
+            mine = say("row.unreadable")
+        theirs = say(
+            "seen.server", device=device[:7], time=times.short(at), size=row.size, digest=_hex(row, head),
+            thread=(thread[:8] + "…") if thread else say("word.none"), n=head.get("ep", 0),
+        )  # fmt: skip
+        if head.get("enc") == "none":
+            theirs += "  " + shell.out.paint(say("word.open"), OCHRE)
+        told = {"text": you.text, "name": you.name, "state": you.state} if you else None
+        shell.out.result({"you_see": told, "server_has": stored}, say("seen.you", text_raw=mine), theirs)
+        if shell.flags.verbose:
+            shell.out.detail(escape(row.stored))
+
+
+def _hex(row: Any, head: dict[str, Any]) -> str:
+    """The first bytes of what is stored as the message's body, as they are."""
+    import base64
+
+    body = row.stored.split(".")[1] if row.stored.count(".") == 2 else ""
+    raw = base64.urlsafe_b64decode(body[:16] + "=" * (-len(body[:16]) % 4))
+    return raw[:4].hex() + "…"
 
 
 async def log(shell: Shell, name: str, limit: int) -> None:
-    """Signed entries, one per line."""
+    """Signed entries in words."""
     async with opened(shell) as client:
-        await catch_up(shell, client)
+        await synced(shell, client)
         sphere = client.sphere(name)
-        start = max(0, sphere.info.seq + 1 - limit) if limit else 0
-        found = sphere.log(start=start, limit=limit or 1_000_000)
-    table = [
-        [str(one.seq), shown.clock(one.at), shell.out.name(one.name), shell.out.name(one.what), f"{one.digest[:8]}…"]
-        for one in found
-    ]
-    shell.out.rows("entries", [shown.record(one) for one in found], table, say("empty.log"))
-
-
-async def rotate(shell: Shell, name: str, why: str) -> None:
-    """Make a new key."""
-    async with opened(shell) as client:
-        sphere = client.sphere(name)
-        title = sphere.info.title
-        if sphere.info.mode != "e2ee":
-            raise Refused("no-key-when-open", title=title)
-        if shell.would("would.rotate", title=title):
-            return
-        try:
-            n = await sphere.rotate(why)
-        except Unreachable:
-            raise Refused("rotate-offline", 5, code="L_UNREACHABLE") from None
-        count = sphere.info.members
-    shell.out.result({"sphere": sphere.sph, "key": n}, say("result.rotated", n=n, people=shown.people(count)))
+        lines = sphere.log(start=max(0, sphere.info.seq + 1 - limit), limit=limit)
+        table = [
+            (str(one.seq), times.short(one.at), shell.out.name(one.name), escape(one.what), one.digest[:8])
+            for one in lines
+        ]
+        rows = [dataclasses.asdict(one) for one in lines]
+        shell.out.rows("entries", rows, table, say("empty.log"))

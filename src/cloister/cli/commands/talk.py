@@ -1,253 +1,313 @@
-"""``send``, ``read``, ``watch`` and ``outbox …``."""
+"""send, read, watch, outbox."""
 
 from __future__ import annotations
 
-import json
+import asyncio
+import dataclasses
 import sys
-import time
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from cloister.cli import shown
-from cloister.cli.faults import NOT_FOUND, OK, QUEUED, STOPPED, UNREADABLE, Refused
-from cloister.cli.output import OCHRE, say
-from cloister.cli.shell import Shell, opened
-from cloister.cli.traffic import catch_up
-from cloister.errors import all_subclasses
+from cloister.cli import times
+from cloister.cli.escape import escape
+from cloister.cli.faults import LOCKED, NOT_FOUND, QUEUED, UNREADABLE, USAGE, Refused
+from cloister.cli.output import BOLD, DIM, OCHRE, say
+from cloister.cli.shell import Shell, opened, synced
+from cloister.errors import words
 
 if TYPE_CHECKING:
-    from cloister.client import Client
+    from cloister.client import Client, Sphere
     from cloister.client.events import Event
-    from cloister.client.records import Message, OutboxItem, SphereInfo
+    from cloister.client.records import Message
 
-MAX_TEXT = 65536
+MAX_STDIN = 1 << 20
 
 
 async def send(shell: Shell, name: str, text: str, re: str) -> None:
-    """Say something in a sphere."""
-    from cloister.client.records import Message
+    """Send one message; exit 6 when it waits."""
+    from cloister.client.records import OutboxItem
 
     if text == "-":
-        text = sys.stdin.read(MAX_TEXT + 1).removesuffix("\n")
-    async with opened(shell) as client:
-        sphere = client.sphere(name)
-        info = sphere.info
-        _require_active(info)
-        if not text:
-            prompt = "ask.message" if info.mode == "e2ee" else "ask.open-message"
-            text = shell.secrets.ask(prompt, source="text", people=shown.people(info.members))
+        raw = sys.stdin.buffer.read(MAX_STDIN + 1)
+        if len(raw) > MAX_STDIN:
+            raise Refused("too-long", 10, code="E_TOO_LARGE")
+        text = raw.decode("utf-8", "replace").removesuffix("\n")
         if not text.strip():
-            raise Refused("empty-text")
-        if len(text) > MAX_TEXT:
-            raise Refused("long-text", 10, code="E_TOO_LARGE", limit=MAX_TEXT)
-        if shell.would("would.send", title=info.title, people=shown.people(info.members)):
-            return
-        shell.kept = "kept.send"
-        sent = await sphere.send(text, reply_to=re or None)
-        if isinstance(sent, Message):
-            value = {"state": "sent", **shown.record(sent)}
-            shell.out.result(value, say("result.sent", at=shown.clock(sent.at)))
-            return
-        _not_sent(shell, client, sent)
-
-
-def _require_active(info: SphereInfo) -> None:
-    if info.status in ("removed", "left", "closed"):
-        raise Refused(f"gone-{info.status}", NOT_FOUND, title=info.title)
-    if info.status == "asked":
-        raise Refused("still-asking", NOT_FOUND, title=info.title)
-
-
-def _not_sent(shell: Shell, client: Client, item: OutboxItem) -> None:
-    """Words and exit code for something that stays in the outbox."""
-    stop = client.sphere(item.sph).info.stop
-    if stop is not None:
-        shell.out.result(shown.record(item))
-        raise all_subclasses()[stop.code](stop.detail)
-    if item.state == "failed":
-        shell.out.result(shown.record(item))
-        raise all_subclasses().get(item.code, Refused)(f"{item.id[:8]}")
-    shell.exit_code = QUEUED
-    shell.out.result(shown.record(item))
-    if item.state == "held":
-        shell.out.note(say(f"held.{item.question}", id=item.id[:8]))
-    else:
-        shell.out.note(say(_reason(item), id=item.id[:8]))
-
-
-def _reason(item: OutboxItem) -> str:
-    if item.code in ("C_KEY_UNKNOWN", "E_STALE_EPOCH", "L_UNREACHABLE", ""):
-        return {"C_KEY_UNKNOWN": "queued.key", "E_STALE_EPOCH": "queued.new-key"}.get(item.code, "queued.offline")
-    return "queued.later"
-
-
-async def read(shell: Shell, name: str, unread: bool, since: str, limit: int) -> None:
-    """Messages of a sphere, oldest first."""
-    start = shown.since(since, int(time.time())) if since else None
+            raise Refused("nothing-to-send", USAGE)
     async with opened(shell) as client:
-        await catch_up(shell, client)
         sphere = client.sphere(name)
-        found = sphere.messages(limit=limit or None, since=start, unread=unread)
         info = sphere.info
-        for one in found:
+        if info.status != "active":
+            raise Refused("not-in-sphere", NOT_FOUND, title=info.title, code="C_NOT_MEMBER")
+        if not text:
+            prompt = "ask.text-open" if info.mode != "e2ee" else "ask.text"
+            if shell.secrets.terminal is None:
+                raise Refused("no-text", LOCKED)
+            text = shell.secrets.ask(prompt, n=info.members)
+            if not text:
+                raise Refused("nothing-to-send", USAGE)
+        if shell.would("would.send", title=info.title):
+            return
+        if info.marked:
+            shell.out.note(say("note.new-key-first"))
+        shell.kept = "kept.message"
+        reply = sphere.message(re) if re else None
+        before = info.epoch
+        sent = await sphere.send(text, reply)
+        if isinstance(sent, OutboxItem):
+            _waits(shell, sent)
+        else:
+            if sent.epoch > before and not info.marked:
+                shell.out.detail(say("note.other-key"))
+            row = {"id": sent.mid, "at": times.iso(sent.at), "key": sent.epoch, "sphere": sphere.sph}
             if shell.out.json:
-                shell.out.result(shown.record(one))
+                shell.out.result(row)
             else:
-                shell.out.result({}, _line(shell, one))
-        if unread and found:
-            await sphere.mark_read(next((one for one in reversed(found) if one.pos), None))
-            await catch_up(shell, client)
-    shell.exit_code = UNREADABLE if any(one.state == "unreadable" for one in found) else OK
-    if not found:
-        shell.out.note(say("empty.unread" if unread else "empty.messages", title=info.title))
-    if info.stop is not None:
-        shell.exit_code = STOPPED
-        shell.out.note(stop_words(info))
-    if info.status in ("removed", "left", "closed"):
-        shell.out.fault(Refused(f"gone-{info.status}", NOT_FOUND, title=info.title))
-        shell.exit_code = NOT_FOUND
+                shell.out.note(say("done.sent", time=times.short(sent.at)))
 
 
-def stop_words(info: SphereInfo) -> str:
-    """The text of a sphere's stop, with how to go on where that is possible."""
-    assert info.stop is not None
-    code = info.stop.code
-    if code == "C_DOWNGRADE":
-        return say("stop.switched", title=info.title)
-    error = all_subclasses()[code]()
-    tail = " " + say("stop.carry-on", title=info.title) if info.stop.acknowledgeable else ""
-    return say("stop.line", title=info.title, why=error.why, next=error.next, you=error.you) + tail
+def _waits(shell: Shell, item: Any) -> None:
+    """The message is safe but not away: says why, and ends with 6."""
+    if item.state == "held":
+        raise Refused("held", QUEUED, question=item.question, id=item.id[:6])
+    if item.state == "failed":
+        found = words(item.code) if item.code else words("L_INTERNAL")
+        raise Refused("failed", 1, code=item.code or "L_INTERNAL", why=found["why"], id=item.id[:6])
+    if item.code == "E_STALE_EPOCH":
+        raise Refused("waits-for-key", QUEUED)
+    raise Refused("queued", QUEUED)
 
 
-def _line(shell: Shell, one: Message) -> str:
-    line = shown.line(one, shell.out.name(one.name), ids=shell.flags.verbose)
-    return shell.out.paint(line, OCHRE) if one.open else line
+# --- reading ------------------------------------------------------------------------------------------------------
 
 
-async def carry_on(shell: Shell, name: str) -> None:
-    """Lift a stop that may be lifted."""
+def as_json(one: Message) -> dict[str, Any]:
+    """One message for ``--json``."""
+    row = dataclasses.asdict(one)
+    row["reactions"] = {emoji: list(who) for emoji, who in one.reactions}
+    row["at"] = times.iso(one.at)
+    return row
+
+
+class Lines:
+    """Messages as lines. Every message has its sender and time, so that a line alone makes sense."""
+
+    def __init__(self, shell: Shell, *, ids: bool = False, sphere: str = "") -> None:
+        self.out, self.ids, self.sphere = shell.out, ids, sphere
+        self.plain = shell.flags.plain
+
+    def show(self, one: Message, *, title: str = "") -> str:
+        """One message as text, safe."""
+        out = self.out
+        head = out.paint(out.name(one.name), BOLD) + "  " + times.short(one.at)
+        lead = f"{out.name(title)}: " if title else ""
+        if self.ids:
+            lead = f"{one.mid[:8] or '-' * 8}  {lead}"
+        if one.state == "unreadable":
+            body = out.paint(("" if self.plain else "▒ ") + say("row.unreadable"), DIM)
+        elif one.state == "damaged":
+            body = out.paint(say("row.damaged"), DIM)
+        elif one.state == "quarantined":
+            body = out.paint(say("row.quarantined"), DIM)
+        elif one.deleted:
+            body = out.paint(say("row.deleted"), DIM)
+        else:
+            body = escape(one.text, lines=True).replace("\n", "\n    ")
+        marks = []
+        if one.re and one.kind == "comment":
+            marks.append(say("row.comment", id=one.re[:6]))
+        if one.edited and not one.deleted:
+            marks.append(say("row.edited"))
+        if one.state == "waiting":
+            marks.append(say("row.waiting"))
+        marks += [f"{escape(emoji)} {len(who)}" for emoji, who in one.reactions]
+        if one.open:
+            marks.append(out.paint(say("word.open"), OCHRE))
+        tail = f"  ({', '.join(marks)})" if marks else ""
+        return f"{lead}{head}  {body}{tail}"
+
+
+async def read(shell: Shell, name: str, unread: bool, since: str, limit: int, ids: bool) -> None:
+    """Messages of one sphere. Ends with 3 for somebody removed, 7 when nothing of it can be read yet."""
+    moment = times.past(since) if since else None
     async with opened(shell) as client:
-        await catch_up(shell, client)
+        await synced(shell, client)
         sphere = client.sphere(name)
+        found = sphere.messages(limit=limit, since=moment, unread=unread)
+        _print(shell, sphere, found, ids)
         info = sphere.info
-        if info.stop is None:
-            raise Refused("nothing-stopped", NOT_FOUND, title=info.title)
-        if not info.stop.acknowledgeable:
-            raise all_subclasses()[info.stop.code](info.stop.detail)
-        shell.out.note(stop_words(info))
-        if shell.would("would.carry-on", title=info.title):
-            return
-        shell.secrets.agree_by_name(info.title, "ask.carry-on")
-        await sphere.acknowledge(info.stop.code)
-    shell.out.result({"sphere": sphere.sph, "lifted": info.stop.code}, say("result.carried-on", title=info.title))
+        if info.status in ("removed", "left"):
+            raise Refused(f"you-{info.status}", NOT_FOUND, code="C_NOT_MEMBER", title=info.title)
+        if not found and info.status == "active":
+            shell.out.note(say("empty.unread") if unread or since else say("empty.messages", n=info.members))
+        sent = [one for one in found if one.state != "waiting"]
+        if sent and not shell.flags.dry_run:
+            await sphere.mark_read(sent[-1])
+        if info.stop is not None:
+            shell.out.stop(info.stop)
+            shell.exit_code = 8
+        elif sent and all(one.state == "unreadable" for one in sent):
+            shell.exit_code = UNREADABLE
+
+
+def _print(shell: Shell, sphere: Sphere, found: Sequence[Message], ids: bool) -> None:
+    out = shell.out
+    if out.json:
+        for one in found:
+            out.result(as_json(one))
+        return
+    lines, folded = Lines(shell, ids=ids), 0
+    for one in found:
+        # A wall of rows from before one's time is one line (they cannot become readable one by one).
+        if one.state == "unreadable" and not ids:
+            folded += 1
+            continue
+        if folded:
+            out.result({}, lines.out.paint(say("row.unreadable-many", n=folded), DIM))
+            folded = 0
+        out.result({}, lines.show(one))
+    if folded:
+        out.result({}, lines.out.paint(say("row.unreadable-many", n=folded), DIM))
+        keys = ", ".join(str(n) for n, here in sphere.keys() if not here)
+        out.note(say("note.unreadable", keys=keys))
 
 
 async def watch(shell: Shell, names: list[str]) -> None:
-    """Events as they come, until interrupted."""
+    """What happens, as it happens."""
+    from cloister.client.events import Revoked
+
     shell.kept = "kept.watch"
     async with opened(shell) as client:
         wanted = {client.sphere(name).sph for name in names}
-        await catch_up(shell, client)
-        shell.out.note(say("note.watching", count=len(wanted) or len(client.spheres())))
-        async for event in client.events():
-            if wanted and event.sph and event.sph not in wanted:
-                continue
-            if shell.out.json:
-                kind = {"v": 1, "event": type(event).__name__, **shown.record(event)}
-                sys.stdout.write(json.dumps(kind) + "\n")
-                sys.stdout.flush()
-                continue
-            text = event_words(shell, client, event)
-            if text:
-                shell.out.result({}, text)
+        if not await synced(shell, client):
+            shell.out.note(say("note.offline", server=client.account.server))
+        _backlog(shell, client, wanted)
+        shell.out.note(say("note.watching"))
+        try:
+            async for event in client.events(live=True):
+                if not wanted or not event.sph or event.sph in wanted:
+                    await _tell(shell, client, event)
+                if isinstance(event, Revoked):
+                    raise Refused("revoked", LOCKED, code="L_REVOKED")
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
 
 
-def event_words(shell: Shell, client: Client, event: Event) -> str:
-    """One event as a line; "" for those that need no telling."""
-    from cloister.client import events
+def _backlog(shell: Shell, client: Client, wanted: set[str]) -> None:
+    lines = Lines(shell)
+    for info in client.spheres():
+        if info.unread and (not wanted or info.sph in wanted):
+            for one in client.sphere(info.sph).messages(unread=True, limit=20):
+                if shell.out.json:
+                    shell.out.result({"event": "message", **as_json(one)})
+                else:
+                    shell.out.result({}, lines.show(one, title=info.title))
 
-    where = shell.out.name(client.sphere(event.sph).info.title) if event.sph else ""
-    kind = type(event).__name__
-    if isinstance(event, events.MessageReceived | events.MessageChanged):
-        changed = "" if isinstance(event, events.MessageReceived) else f"{say('watch.changed')} "
-        return f"{where}: {changed}{_line(shell, event.message)}"
-    if isinstance(event, events.MessageSent):
-        return f"{where}: {_line(shell, event.message)}" if event.message else ""
-    if isinstance(event, events.Connected):
+
+def _title(client: Client, sph: str) -> str:
+    return next((one.title for one in client.spheres(past=True) if one.sph == sph), sph[:9])
+
+
+async def _tell(shell: Shell, client: Client, event: Event) -> None:
+    """One event as a line (stdout: messages; stderr: everything else) or as JSON."""
+    from cloister.client import events as kinds
+
+    out = shell.out
+    if out.json:
+        name = type(event).__name__
+        plain = {key: value for key, value in dataclasses.asdict(event).items()}
+        out.result({"event": name, **plain})
+        return
+    title = _title(client, event.sph) if event.sph else ""
+    if isinstance(event, kinds.MessageReceived) and event.message.kind in ("msg", "comment"):
+        out.result({}, Lines(shell).show(event.message, title=title))
+        await client.sphere(event.sph).mark_read(event.message)
+    elif isinstance(event, kinds.MessageChanged):
+        out.result({}, Lines(shell).show(event.message, title=title))
+    elif isinstance(event, kinds.Stopped):
+        out.stop(event.stop)
+    else:
+        text = _words_of(event, title)
+        if text:
+            out.note(text)
+
+
+def _words_of(event: Event, title: str) -> str:
+    from cloister.client import events as kinds
+
+    fields: dict[str, Any] = {
+        key: value for key, value in dataclasses.asdict(event).items() if isinstance(value, str | int | float)
+    }
+    fields.pop("sph", None)
+    fields["title"] = title
+    if isinstance(event, kinds.JoinRequested):
+        return say(
+            "event.JoinRequested-link" if event.request.by_link else "event.JoinRequested",
+            title=title,
+            name=event.request.name,
+        )
+    if isinstance(event, kinds.MemberRemoved):
+        return say("event.left" if event.left else "event.removed", **fields)
+    if isinstance(event, kinds.ItemHeld):
+        return say("event.ItemHeld", title=title, question=event.item.question, id=event.item.id[:6])
+    name = f"event.{type(event).__name__}"
+    try:
+        return say(name, **fields)
+    except KeyError:
         return ""
-    if isinstance(event, events.Disconnected):
-        shell.out.note(say("watch.Disconnected", server=client.account.server, seconds=round(event.retry_in)))
-        return ""
-    fields = shown.record(event)
-    if isinstance(event, events.MemberRemoved) and event.left:
-        kind = "MemberLeft"
-    if isinstance(event, events.JoinRequested):
-        fields["name"] = event.request.name
-        kind = "JoinRequested" if event.request.by_link else "StrangerRequested"
-    if isinstance(event, events.ItemHeld):
-        return f"{where}: " + say(f"held.{event.item.question}", id=event.item.id[:8])
-    if isinstance(event, events.Stopped):
-        return f"{where}: " + stop_words(client.sphere(event.sph).info)
-    if isinstance(event, events.NewKey):
-        fields["here"] = "" if event.here else " " + say("watch.not-here")
-    if isinstance(event, events.KeysArrived):
-        fields["ns"] = ", ".join(map(str, event.ns))
-    text = say(f"watch.{kind}", **{key: value for key, value in fields.items() if not isinstance(value, dict)})
-    return f"{where}: {shell.out.name(text)}" if where else shell.out.name(text)
 
 
 # --- outbox -------------------------------------------------------------------------------------------------------
 
 
 async def outbox_ls(shell: Shell) -> None:
-    """What waits."""
+    """List what waits."""
     async with opened(shell) as client:
         found = client.outbox()
-        titles = {one.sph: one.title for one in client.spheres(past=True)}
-    table = [
-        [
-            one.id[:8],
-            shell.out.name(titles.get(one.sph, shown.short(one.sph))),
-            say(f"outbox.{one.state}"),
-            shown.clock(one.at),
-            shell.out.name(one.text.replace("\n", " ")[:60]),
-        ]
-        for one in found
-    ]
-    shell.out.rows("items", [shown.record(one) for one in found], table, say("empty.outbox"))
-    for one in found:
-        if one.state == "held":
-            shell.out.note(say(f"held.{one.question}", id=one.id[:8]))
+        table = []
+        for one in found:
+            why = one.question or (str(words(one.code)["why"]) if one.code else "")
+            table.append((
+                one.id[:6], shell.out.name(_title(client, one.sph)), times.short(one.at), say(f"outbox.{one.state}"),
+                escape(one.text.replace("\n", " "))[:40], escape(why),
+            ))  # fmt: skip
+        shell.out.rows("outbox", [dataclasses.asdict(one) for one in found], table, say("empty.outbox"))
 
 
-async def outbox_retry(shell: Shell, item: str) -> None:
-    """Send what waits; a held item asks its question first."""
+async def outbox_retry(shell: Shell, item: str, *, anyway: bool) -> None:
+    """Try one or all again."""
     async with opened(shell) as client:
-        before = [one for one in client.outbox() if one.id.startswith(item)]
-        if item and not before:
-            raise Refused("no-item", NOT_FOUND, id=item)
-        for one in before:
-            anyway = False
-            if one.state == "held":
-                shell.out.note(say(f"held.{one.question}", id=one.id[:8]))
-                anyway = shell.secrets.agree("ask.send-anyway", default=False)
-                if not anyway:
-                    continue
+        chosen = _items(client, item)
+        if anyway and not item:
+            raise Refused("anyway-needs-id", USAGE)
+        if shell.would("would.retry", n=len(chosen)):
+            return
+        for one in chosen:
             await client.retry(one.id, anyway=anyway)
-        await catch_up(shell, client)
-        left = {one.id for one in client.outbox()}
-    sent = [one for one in before if one.id not in left]
-    stay = [one for one in before if one.id in left]
-    shell.out.result(
-        {"sent": len(sent), "waiting": len(stay)}, say("result.retried", sent=len(sent), waiting=len(stay))
-    )
-    if stay:
-        shell.exit_code = QUEUED
+        left = client.outbox()
+        gone = len([one for one in chosen if one.id not in {w.id for w in left}])
+        shell.out.result({"sent": gone, "waiting": len(left)}, say("done.retried", sent=gone, left=len(left)))
+        if left:
+            shell.exit_code = QUEUED
+
+
+def _items(client: Client, item: str) -> list[Any]:
+    found = [one for one in client.outbox() if one.id.startswith(item)]
+    if item and not found:
+        raise Refused("no-item", NOT_FOUND, id=item)
+    if item and len(found) > 1:
+        raise Refused("many-items", USAGE, id=item)
+    return found
 
 
 async def outbox_drop(shell: Shell, item: str) -> None:
-    """Delete something not yet sent."""
+    """Delete one."""
     async with opened(shell) as client:
-        if shell.would("would.drop", id=item):
+        one = _items(client, item)[0]
+        if shell.would("would.drop", id=one.id[:6]):
             return
-        await client.drop(item)
-    shell.out.result({"dropped": item}, say("result.dropped"))
+        if not shell.secrets.agree("ask.drop", default=False, text=one.text[:40]):
+            shell.out.note(say("note.nothing-done"))
+            return
+        await client.drop(one.id)
+        shell.out.result({"dropped": one.id}, say("done.dropped"))

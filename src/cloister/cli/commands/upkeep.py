@@ -1,0 +1,74 @@
+"""doctor, rotate, lock, unlock."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from cloister.cli import agent, times
+from cloister.cli.escape import escape
+from cloister.cli.faults import FAILED, LOCKED, STOPPED, Refused
+from cloister.cli.output import RED, say
+from cloister.cli.shell import Shell, opened, profile, synced
+from cloister.cli.shell import unlock as open_vault
+from cloister.errors import all_subclasses, words
+
+
+async def doctor(shell: Shell, name: str) -> None:
+    """Findings, good ones included; exit 8 for a failed check, 1 for another trouble."""
+    async with opened(shell) as client:
+        await client.sync()
+        found = await client.doctor(client.sphere(name) if name else None)
+        classes = all_subclasses()
+        bad = [one for one in found if not one.ok]
+        for one in found if not shell.out.json else []:
+            mark = say("doctor.ok") if one.ok else shell.out.paint(say("doctor.bad"), RED)
+            shell.out.result({}, f"{mark}  {shell.out.name(one.topic)}: {escape(one.text)}")
+            if not one.ok and one.code:
+                entry = words(one.code)
+                shell.out.result(
+                    {}, "    " + " ".join(part for part in (entry["why"], entry["next"], entry["you"]) if part)
+                )
+        shell.out.result({"findings": [dataclasses.asdict(one) for one in found]}) if shell.out.json else None
+        if bad:
+            codes = {one.code for one in bad}
+            hard = any(c in classes and classes[c].exit_code == STOPPED for c in codes)
+            shell.exit_code = STOPPED if hard else FAILED
+            shell.out.note(say("doctor.found", n=len(bad)))
+        else:
+            shell.out.note(say("doctor.fine", n=len(found)))
+
+
+async def rotate(shell: Shell, name: str, why: str) -> None:
+    """Make a new key."""
+    async with opened(shell) as client:
+        await synced(shell, client)
+        sphere = client.sphere(name)
+        info = sphere.info
+        if info.mode != "e2ee":
+            raise Refused("open-has-no-key", title=info.title)
+        if shell.would("would.rotate", title=info.title, n=info.epoch + 1):
+            return
+        made = await sphere.rotate(why)
+        shell.out.result(
+            {"sphere": sphere.sph, "key": made}, say("done.rotated", title=info.title, n=made, people=info.members)
+        )
+
+
+def lock(shell: Shell) -> None:
+    """End the agent."""
+    was = agent.lock(shell.agent_path)
+    shell.out.result({"locked": True, "was_open": was}, say("done.locked" if was else "done.was-locked"))
+
+
+async def unlock(shell: Shell, idle: str) -> None:
+    """Open the vault and leave the key with an agent."""
+    seconds = times.span(idle, least=1, most=7 * 86400) if idle else None
+    if not (shell.flags.profile_path / "vault.json").exists():
+        raise Refused("no-account", LOCKED)
+    async with profile(shell) as client:
+        if seconds is not None:
+            shell.keep_idle(seconds)
+        await open_vault(shell, client, ask=True)
+        left = agent.seconds_left(shell.agent_path) or 0
+        minutes = max(1, round(left / 60))
+        shell.out.result({"locks_after": left}, say("done.unlocked", login=client.account.login, n=minutes))

@@ -1,0 +1,174 @@
+"""verify: compare people and histories; check a saved proof without trusting who saved it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cloister.cli.commands.people import digit_rows
+from cloister.cli.escape import escape
+from cloister.cli.faults import NOT_FOUND, STOPPED, USAGE, Refused
+from cloister.cli.output import say
+from cloister.cli.shell import Shell, opened, synced
+from cloister.errors import CloisterError, NotFound
+
+if TYPE_CHECKING:
+    from cloister.client import Client, Sphere
+    from cloister.client.records import Person
+
+MAX_EVIDENCE = 64 << 20
+
+
+async def person(shell: Shell, who: str, where: str, *, confirmed: bool) -> None:
+    """60 digits, and whether they match."""
+    async with opened(shell) as client:
+        await synced(shell, client)
+        sphere, one = _find(client, who, where)
+        if one.me:
+            raise Refused("verify-self")
+        digits = sphere.safety_number(one)
+        rows, name = digit_rows(digits), one.name
+        if shell.out.json and not confirmed:
+            shell.out.result({"id": one.id, "name": name, "known": one.known, "digits": digits})
+            return
+        if not confirmed:
+            shell.out.note(say("verify.why", name=name))
+        shell.out.result({"id": one.id, "digits": digits, "confirmed": confirmed}, *(f"  {row}" for row in rows))
+        if shell.would("would.confirm", name=name):
+            return
+        if not confirmed:
+            if shell.secrets.terminal is None:
+                shell.out.note(say("verify.later", name=name))
+                return
+            answer = shell.secrets.ask("ask.match", name=name).lower()
+            if answer in ("n", "no"):
+                await sphere.confirm(one, False)
+                raise Refused("digits-differ", STOPPED, code="C_KEY_CHANGED", name=name)
+            if answer not in ("y", "yes"):
+                shell.out.note(say("verify.later", name=name))
+                return
+        await sphere.confirm(one)
+        shell.out.note(say("done.confirmed", name=name))
+
+
+def _find(client: Client, who: str, where: str) -> tuple[Sphere, Person]:
+    """The person by name in one sphere or in any. Raises NotFound, UsageError (several)."""
+    if where:
+        sphere = client.sphere(where)
+        return sphere, sphere.person(who)
+    found: dict[str, tuple[Sphere, Person]] = {}
+    for info in client.spheres():
+        if info.status != "active":
+            continue
+        sphere = client.sphere(info.sph)
+        try:
+            one = sphere.person(who)
+        except NotFound:
+            continue
+        found.setdefault(one.id, (sphere, one))
+    if not found:
+        raise Refused("no-person", NOT_FOUND, name=who)
+    if len(found) > 1:
+        raise Refused("many-people", USAGE, name=who)
+    return next(iter(found.values()))
+
+
+async def log(shell: Shell, name: str) -> None:
+    """The head code of a sphere's log."""
+    async with opened(shell) as client:
+        await synced(shell, client)
+        sphere = client.sphere(name)
+        info = sphere.info
+        code = "".join(c for c in sphere.head_code() if c.isdigit())
+        groups = " ".join(code[i : i + 5] for i in range(0, len(code), 5))
+        shell.out.result({"sphere": sphere.sph, "entries": info.seq + 1, "code": code}, f"  {groups}")
+        shell.out.note(say("verify.log", title=info.title, n=info.seq + 1))
+        if info.stop is not None:
+            shell.out.stop(info.stop)
+            shell.exit_code = STOPPED
+
+
+async def save(shell: Shell, file: str, name: str) -> None:
+    """Write the evidence of a stopped sphere."""
+    async with opened(shell) as client:
+        sphere = client.sphere(name)
+        proof = sphere.evidence()
+        path = Path(file).expanduser()
+        if shell.would("would.save", file=str(path)):
+            return
+        try:
+            with path.open("x", encoding="utf-8") as out:
+                json.dump(proof, out, indent=1)
+        except OSError as error:
+            raise Refused("file", 1, code="L_DISK", file=str(path), reason=error.strerror or "") from None
+        shell.out.result({"file": str(path), "code": proof["code"]}, say("done.saved", file=str(path)))
+
+
+def evidence(shell: Shell, file: str) -> None:
+    """Check a saved proof with nothing but the file. Exit 8 with the stop's text when it proves one."""
+    path = Path(file).expanduser()
+    try:
+        if path.stat().st_size > MAX_EVIDENCE:
+            raise Refused("evidence-form", USAGE, file=str(path))
+        proof = json.loads(path.read_text("utf-8"))
+        verdict = judge(proof)
+    except OSError as error:
+        raise Refused("file", NOT_FOUND, file=str(path), reason=error.strerror or "") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise Refused("evidence-form", USAGE, file=str(path)) from None
+    if verdict == "nothing":
+        shell.out.result({"proves": None}, say("verify.nothing"))
+        return
+    shell.out.result(
+        {"proves": verdict, "sphere": str(proof["sph"])},
+        say(f"verify.proves-{verdict}", sph=escape(str(proof["sph"])[:9])),
+    )
+    code = {"fork": "C_LOG_FORK", "invalid": "C_LOG_INVALID", "rollback": "C_LOG_ROLLBACK"}.get(verdict)
+    if code is None:
+        shell.out.note(say("verify.claim-only"))
+        return
+    raise _stop(code)
+
+
+def _stop(code: str) -> CloisterError:
+    from cloister.errors import all_subclasses
+
+    return all_subclasses()[code]()
+
+
+def judge(proof: dict[str, Any]) -> str:
+    """fork, invalid, rollback, claim or nothing: what the signed entries in ``proof`` show by themselves."""
+    from cloister.errors import CheckFailed, RelayError
+    from cloister.protocol import entry as entries
+    from cloister.protocol import machine
+    from cloister.protocol.encoding import b64d
+
+    if proof.get("kind") != "cloister-evidence" or not isinstance(proof.get("past", []), list):
+        raise ValueError
+    attached = {b64d(h): str(compact) for h, compact in dict(proof.get("attach", {})).items()}
+
+    def walk(compacts: list[str]) -> list[bytes]:
+        state, digests = None, []
+        for compact in compacts:
+            one = entries.decode(compact)
+            state = machine.genesis(one) if state is None else machine.apply(state, one, attached)
+            digests.append(one.digest)
+        if digests and state is not None and state.sph != proof["sph"]:
+            raise ValueError
+        return digests
+
+    past, mine, theirs = proof.get("past", []), proof.get("mine"), proof.get("theirs")
+    if theirs is None:
+        return "claim" if proof.get("code") else "nothing"
+    try:
+        one = walk([*past, *(mine or [])])
+    except (CheckFailed, RelayError):
+        raise ValueError from None
+    try:
+        two = walk([*past, *theirs])
+    except (CheckFailed, RelayError):
+        return "invalid"
+    if any(a != b for a, b in zip(one, two, strict=False)):
+        return "fork"
+    return "rollback" if len(two) < len(one) else "nothing"
