@@ -20,7 +20,7 @@ from cloister import __version__, crypto
 from cloister.errors import BadFormat, CheckFailed, CloisterError, Forbidden, Internal, RelayError, TooLarge
 from cloister.protocol import api
 from cloister.protocol.encoding import b64e
-from cloister.server import accounts, admin, join_requests, signing_in, sphere_routes
+from cloister.server import accounts, admin, join_requests, logs, signing_in, sphere_routes
 from cloister.server.core import Relay
 from cloister.server.settings import Settings
 from cloister.server.shell import Shell
@@ -96,6 +96,8 @@ def create_app(
     rng: Callable[[int], bytes] = crypto.random_bytes,
 ) -> Shell:
     """The relay on ``settings.data``; opened and closed by the ASGI lifespan."""
+    if not structlog.is_configured():
+        logs.configure(settings.log_level, settings.log_format)
     relay = Relay(settings, clock, rng)
     handlers = [
         server,
