@@ -41,6 +41,7 @@ class LyingRelay:
     answers: list[tuple[re.Pattern[str], Lie, str | None]] = field(default_factory=list)
     frames: list[tuple[Lie, str | None]] = field(default_factory=list)
     dropped: list[tuple[re.Pattern[str], str | None]] = field(default_factory=list)
+    forged: list[tuple[re.Pattern[str], Callable[[bytes], Body], str | None]] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     lies: int = 0
 
@@ -56,8 +57,13 @@ class LyingRelay:
         """Perform matching requests but never answer them: a lost acknowledgement."""
         self.dropped.append((re.compile(pattern), address))
 
+    def forge(self, pattern: str, answer: Callable[[bytes], Body], *, address: str | None = None) -> None:
+        """Answer matching requests without asking the relay: ``answer`` maps the request's body to a 200 body."""
+        self.forged.append((re.compile(pattern), answer, address))
+
     def honest(self) -> None:
         """Forget every rule."""
+        self.forged.clear()
         self.answers.clear()
         self.frames.clear()
         self.dropped.clear()
@@ -89,7 +95,15 @@ class LyingRelay:
             else:
                 parts.extend(message.get("body", b""))
 
-        await self.app(scope, spy, hold)
+        forger = next((f for rule, f, who in self.forged if rule.search(what) and who in (None, address)), None)
+        if forger is None:
+            await self.app(scope, spy, hold)
+        else:
+            while (await spy()).get("more_body"):
+                pass
+            start.update({"type": "http.response.start", "status": 200, "headers": []})
+            parts.extend(json.dumps(forger(bytes(sent)), separators=(",", ":")).encode())
+            self.lies += 1
         self.calls.append(Call(address, scope["method"], scope["path"], bytes(sent)))
         if any(rule.search(what) and who in (None, address) for rule, who in self.dropped):
             return
