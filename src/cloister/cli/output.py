@@ -29,8 +29,11 @@ PLAIN: Final = "\x1b[0m"
 
 def say(message_id: str, **fields: Any) -> str:
     """A text of the catalogue, filled. Texts that come from people are escaped."""
+    entry = words(message_id)
+    if isinstance(entry, dict):
+        entry = entry["one" if fields[entry["of"]] == 1 else "other"]
     safe = {key: escape(value) if isinstance(value, str) else value for key, value in fields.items()}
-    return str(words(message_id)).format(**safe)
+    return str(entry).format(**safe)
 
 
 @dataclass
