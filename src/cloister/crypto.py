@@ -20,13 +20,14 @@ import nacl.bindings
 import nacl.exceptions
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mlkem, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mlkem, padding, rsa, x25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PrivateKey, MLKEM768X25519PublicKey, Suite
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from cloister.errors import DecryptFailed, FormatError, SignatureInvalid
 
@@ -300,3 +301,34 @@ def hpke_open(kem: str, secret: bytes, info: bytes, sealed: bytes) -> bytes:
     except (InvalidTag, ValueError):
         raise DecryptFailed("hpke") from None
     raise FormatError("unknown kem")
+
+
+# --- RSA-OAEP, only for devices that have nothing else -----------------------------------------------------------
+
+
+@lru_cache(maxsize=256)
+def _rsa_public(modulus: bytes) -> rsa.RSAPublicKey:
+    return rsa.RSAPublicNumbers(65537, int.from_bytes(modulus, "big")).public_key()
+
+
+def _oaep() -> padding.OAEP:
+    return padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
+
+
+def rsa_seal(modulus: bytes, data: bytes) -> bytes:
+    """RSA-OAEP with SHA-256, e = 65537, no label: 512 bytes for a 4096-bit modulus (SHR-007). Raises FormatError."""
+    try:
+        return _rsa_public(modulus).encrypt(data, _oaep())
+    except ValueError:
+        raise FormatError("RSA modulus") from None
+
+
+def rsa_open(private: bytes, sealed: bytes) -> bytes:
+    """Inverse of rsa_seal; ``private`` is PKCS #8 in DER. Raises DecryptFailed for every kind of failure (SHR-007)."""
+    try:
+        key = load_der_private_key(private, None)
+        if not isinstance(key, rsa.RSAPrivateKey):
+            raise DecryptFailed("rsa")
+        return key.decrypt(sealed, _oaep())
+    except (ValueError, TypeError):
+        raise DecryptFailed("rsa") from None

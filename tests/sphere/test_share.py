@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -94,6 +96,41 @@ def test_classical_devices_get_theirs_too() -> None:
     with pytest.raises(DecryptFailed):
         take(sphere, bo, wraps[0].jws, kem="xwing", secrets=[bytes(32)])
     assert dev.kem == "p384"
+
+
+def test_rsa_devices_get_theirs_where_the_policy_allows_them(three: Three) -> None:
+    """SHR-007: the same binding and the same checks; a rotation does not fail because of one."""
+    sphere, ada, bo, _ = three
+    private = rsa.generate_private_key(65537, 4096)
+    modulus = private.public_key().public_numbers().n.to_bytes(512, "big")
+    der = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    device = replace(sphere.state.devices[bo.dev.dv], kem="rsa4096", de=modulus)
+    compact = give(sphere, ada, bo, device=device)
+    assert take(sphere, bo, compact, kem="rsa4096", secrets=[der]) == sphere.keys[2]
+    body = jws.decode(compact, share.TYP).body
+    ct = b64d(body["ct"])
+    assert len(ct) == 512 + 48
+    other = sphere.history.epoch(1)
+    for at in (0, 511, 512, 543, 559):
+        with pytest.raises(DecryptFailed):
+            take(
+                sphere,
+                bo,
+                resign(compact, ada, ct=b64e(ct[:at] + bytes([ct[at] ^ 1]) + ct[at + 1 :])),
+                kem="rsa4096",
+                secrets=[der],
+            )
+    with pytest.raises(DecryptFailed):
+        take(sphere, bo, resign(compact, ada, n=other.n), kem="rsa4096", secrets=[der])
+    for wrong in (
+        b"",
+        bo.dev.de_seed,
+        ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
+    ):
+        with pytest.raises(DecryptFailed):
+            take(sphere, bo, compact, kem="rsa4096", secrets=[wrong])
+    with pytest.raises(FormatError):
+        give(sphere, ada, bo, device=replace(device, de=b"\0" * 512))
 
 
 def test_moved_to_another_recipient_sphere_epoch_or_sender(three: Three) -> None:

@@ -36,14 +36,13 @@ from cloister.errors import (
 )
 from cloister.protocol.chain import ChainHead
 from cloister.protocol.encoding import b64d, b64e, lp
+from cloister.sphere import epoch
 from cloister.sphere import message as messages
 from cloister.sphere.compose import Rotate, Words
 from cloister.sphere.message import Place
 from cloister.sphere.payload import Payload
 
 MODES: Final = {"e2ee": 2, "open": 1, "public": 0}
-# Messages this device read under one key before it makes a new one (soft mark).
-MANY: Final = 1000
 MAX_TRIES: Final = 8
 _FINAL: Final = (BadFormat, TooLarge)
 
@@ -126,7 +125,7 @@ def soft_mark(ctx: Context, rep: Replica) -> bool:
     if state.mode != "e2ee" or state.epoch is None:
         return False
     began = int(rep.note.get("began", {}).get(str(state.ep), state.epoch.iat))
-    return (state.policy.T > 0 and ctx.now() - began > state.policy.T) or int(rep.note.get("count", 0)) > MANY
+    return epoch.is_old(began, ctx.now(), state.policy.T, int(rep.note.get("count", 0)))
 
 
 def key_given_up(ctx: Context, rep: Replica) -> bool:

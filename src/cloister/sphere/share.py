@@ -1,7 +1,7 @@
 """Key shares: one epoch secret sealed to one device and signed by another.
 
 The share is a transport. What makes its content the key of an epoch is the commitment in the signed log; the rules
-here only say from whom a share is taken at all. Spec: SHR-001 to SHR-006.
+here only say from whom a share is taken at all. Spec: SHR-001 to SHR-007.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 from cloister import crypto
 from cloister.errors import CheckFailed, DecryptFailed, FormatError, NotMember
 from cloister.protocol import jws
-from cloister.protocol.encoding import b64d, b64e, json_emit, lp
+from cloister.protocol.encoding import b64d, b64e, json_emit, kdf, lp
 from cloister.protocol.history import History
 from cloister.protocol.roles import RANK
 from cloister.protocol.state import Device, Epoch
@@ -22,6 +22,8 @@ from cloister.sphere import epoch as epochs
 from cloister.sphere.epoch import EpochKey, Rng
 
 TYP: Final = "sph-p2p+1"
+RSA_LENGTH: Final = 512
+_ZERO: Final = bytes(crypto.NONCE_LENGTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def seal_many(
     begin = f'{{"k":"share","sph":"{key.sph}","n":{epoch.n}'
     made = []
     for to in recipients:
-        sealed = crypto.hpke_seal(to.kem, to.de, bound + lp(to.owner, to.dv, to.kem, epoch.digest), key.secret)
+        sealed = _seal(to, bound + lp(to.owner, to.dv, to.kem, epoch.digest), key.secret, rng)
         payload = (
             f'{begin},"idR":"{to.owner}","dvR":"{to.dv}","kem":"{to.kem}","ct":"{b64e(sealed)}"'
             f',"iat":{iat},"jti":"{b64e(rng(16))}"}}'
@@ -113,6 +115,18 @@ def open(compact: str, log: History, me: Party, kem: str, secrets: Iterable[byte
     epoch = log.epoch(body["n"])
     bound = info(epoch, sph, sender, me, kem)
     return epochs.check(_open(kem, list(secrets), bound, b64d(body["ct"])), epoch, sph)
+
+
+def _seal(to: Device, bound: bytes, secret: bytes, rng: Rng) -> bytes:
+    if to.kem != "rsa4096":
+        return crypto.hpke_seal(to.kem, to.de, bound, secret)
+    z = rng(32)
+    return crypto.rsa_seal(to.de, z) + crypto.aead_seal(_rsa_key(z, bound), _ZERO, secret, b"")
+
+
+def _rsa_key(z: bytes, bound: bytes) -> bytes:
+    """The key of one share to an RSA device (SHR-007); it is used once, hence the fixed nonce."""
+    return kdf(z, b"", "rsa-kem", bound, crypto.KEY_LENGTH)
 
 
 def granted(log: History, member: str, dv: str) -> list[int]:
@@ -152,6 +166,9 @@ def _check_author(envelope: jws.Envelope, log: History, dv: str) -> None:
 def _open(kem: str, secrets: list[bytes], bound: bytes, ct: bytes) -> bytes:
     for secret in secrets:
         try:
+            if kem == "rsa4096":
+                z = crypto.rsa_open(secret, ct[:RSA_LENGTH])
+                return crypto.aead_open(_rsa_key(z, bound), _ZERO, ct[RSA_LENGTH:], b"")
             return crypto.hpke_open(kem, secret, bound, ct)
         except DecryptFailed:
             continue
