@@ -251,6 +251,12 @@ class DeviceRevoked(LocalError):
     code, exit_code = "L_REVOKED", 4
 
 
+class MasterKeyDue(LocalError):
+    """Another device made a new master key that has not arrived here: unlocking with the password fetches it."""
+
+    code, exit_code = "L_MASTER_KEY", 4
+
+
 def all_subclasses(base: type[CloisterError] = CloisterError) -> dict[str, type[CloisterError]]:
     """Every concrete error class by code (ERR-001)."""
     found: dict[str, type[CloisterError]] = {}

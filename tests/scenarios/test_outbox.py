@@ -130,7 +130,7 @@ async def test_a_stronger_key_each_week_and_by_count(w: World, monkeypatch: pyte
     w.clock.forward(7 * 86400 + 60)
     sent(await ada.send("two"))
     assert ada.info.epoch == 2
-    monkeypatch.setattr("cloister.client.outbox.MANY", 2)
+    monkeypatch.setattr("cloister.sphere.epoch.MANY_MESSAGES", 2)
     sent(await ada.send("three"))
     sent(await ada.send("four"))
     sent(await ada.send("five"))

@@ -16,7 +16,7 @@ from cloister.client import Client, Sphere
 from cloister.client.events import Event
 from cloister.client.records import InviteLink, Message, OutboxItem
 from cloister.client.transports.base import Answer, Socket
-from cloister.client.transports.memory import MemoryRelay, MemoryTransport
+from cloister.client.transports.memory import App, MemoryRelay, MemoryTransport
 from cloister.errors import Unreachable
 from cloister.server.app import create_app
 from cloister.server.settings import Settings
@@ -87,7 +87,7 @@ class World:
     networks: dict[str, Network] = field(default_factory=dict)
 
     def network(self, name: str) -> Network:
-        return self.networks.setdefault(name, Network(self.relay, "127.0.0.1"))
+        return self.networks.setdefault(name, Network(self.relay, f"10.0.0.{len(self.networks) + 1}"))
 
     async def open(self, name: str) -> Client:
         """(Re)open the profile ``name``; a running client of it is left as it is (that is what a crash leaves)."""
@@ -141,11 +141,11 @@ class World:
 
 
 @asynccontextmanager
-async def world(folder: Path) -> AsyncIterator[World]:
-    """A relay with an empty database, and nobody yet."""
+async def world(folder: Path, wrap: Callable[[App], App] = lambda app: app) -> AsyncIterator[World]:
+    """A relay with an empty database, and nobody yet. ``wrap`` puts something between it and its clients."""
     clock = Clock()
     app = create_app(Settings(data=folder / "relay"), clock=clock)
-    async with MemoryRelay(app) as relay:
+    async with MemoryRelay(wrap(app)) as relay:
         made = World(folder, clock, relay, app.relay.setup_code or "")
         try:
             yield made

@@ -20,6 +20,7 @@ from cloister.client.context import Context
 from cloister.client.events import Connected, Disconnected, Revoked
 from cloister.client.transports.base import Socket
 from cloister.errors import (
+    AuthFailed,
     CloisterError,
     DeviceRevoked,
     DiskTrouble,
@@ -41,7 +42,7 @@ ROTATION_GAP: Final = 10.0
 
 
 async def run(ctx: Context) -> None:
-    """Stay connected until cancelled. Raises DeviceRevoked (after telling) and DiskTrouble."""
+    """Stay connected until cancelled. Raises DeviceRevoked, AuthFailed (both after telling) and DiskTrouble."""
     pause = FIRST_PAUSE
     while True:
         line = Line(ctx)
@@ -49,6 +50,10 @@ async def run(ctx: Context) -> None:
             await line.hold()
         except DeviceRevoked:
             ctx.store.tell([Revoked("", "")])
+            raise
+        except AuthFailed as error:
+            # The relay takes this device no more and shows no entry for it: asking again every minute changes nothing.
+            ctx.store.tell([Disconnected("", 0.0, error.code)])
             raise
         except DiskTrouble:
             raise

@@ -38,6 +38,7 @@ async def pull(ctx: Context, rep: Replica) -> int:
         start = rep.history.seq if rep.history is not None else 0
         page = await ctx.relay.log(rep.sph, start, PAGE)
         fresh = await _continuing(ctx, rep, page.entries, page.head.seq, page.head.h)
+        stops.settle(ctx, rep)
         if not fresh:
             _expect(ctx, rep, page.head.seq)
             return added
@@ -119,7 +120,6 @@ def take_now(
     if state is not None and history is not None:
         rep.save_view(ctx.store, state, history)
         rep.save_note(ctx.store)
-        stops.settle(ctx, rep)
     ctx.replicas[rep.sph] = rep
 
 
