@@ -62,21 +62,18 @@ class Head(NamedTuple):
 class Message(NamedTuple):
     """A decoded, not yet verified message.
 
-    ``sealed`` is the payload as it travels, ``digest`` H(SI), 32 bytes; ``link`` the same as base64url text.
+    ``sealed`` is the payload as it travels, ``signing_input`` what is signed and hashed (JWS-004), ``digest`` its
+    hash, 32 bytes, ``link`` the same as base64url text.
     """
 
     compact: str
     head: Head
     header_part: str
     sealed: bytes
+    signing_input: bytes
     signature_part: str
     digest: bytes
     link: str
-
-    @property
-    def signing_input(self) -> bytes:
-        """What is signed and hashed (JWS-004)."""
-        return self.compact[: -1 - len(self.signature_part)].encode("ascii")
 
 
 class Place(NamedTuple):
@@ -132,8 +129,9 @@ def decode(compact: str) -> Message:
         raise FormatError("seq starts at 1, and only there ph is empty")
     if (head.enc == SEALED) != (head.n != "") or (head.n == "") != (head.cm == ""):
         raise FormatError("n and cm go with encryption")
-    digest = crypto.sha256(compact[: -1 - len(signature)].encode("ascii"))
-    return Message(compact, head, header, sealed, signature, digest, b64e(digest))
+    signing_input = compact[: -1 - len(signature)].encode("ascii")
+    digest = crypto.sha256(signing_input)
+    return Message(compact, head, header, sealed, signing_input, signature, digest, b64e(digest))
 
 
 def _general(h: dict[str, Any]) -> Head:

@@ -156,6 +156,7 @@ def role_for(history: History, dv: str, seq: int, ls: int) -> str:
 
 _NONE = Verdict(-1, "refused")
 _FINE: tuple[Status, str, str] = ("authentic", "", "")
+_BACK: tuple[Status, str, str] = ("refused", "C_LOG_INVALID", "goes back in the log")
 
 
 class _Device(NamedTuple):
@@ -233,7 +234,7 @@ class _Judge:
 
     def judge(self, group: list[tuple[int, Message]]) -> ChainState:
         """Fill in the verdicts of the group; returns the chain after it."""
-        if not (self._is_one_run(group) and self._take_run(group)):
+        if not self._take_run(group):
             self._take_any(group)
         if tuple(self.runs) == self.chain.runs:
             return self.chain
@@ -248,38 +249,35 @@ class _Judge:
 
     # --- the usual page: one linked run behind what is held ------------------------------------------------------
 
-    def _is_one_run(self, group: list[tuple[int, Message]]) -> bool:
+    def _take_run(self, group: list[tuple[int, Message]]) -> bool:
+        """One signature for the whole run (RUN-004); False when the group is none, or its top does not hold."""
         link, low, high = "", self.history.base, self.history.seq
-        if self.cuts or group[0][1].head.seq <= max(self.chain.last, self.chain.floor):
+        first, top = group[0][1].head, group[-1][1]
+        if self.cuts or first.seq <= max(self.chain.last, self.chain.floor):
             return False
-        seq = group[0][1].head.seq - 1
+        seq, rules = first.seq, []
         for _, message in group:
             head = message.head
-            seq += 1
-            if head.seq != seq or (link and head.ph != link) or not low <= head.ls <= high or self._barred(head):
+            if head.seq != seq or (link and head.ph != link) or not low <= head.ls <= high:
                 return False
-            link = message.link
-        return True
-
-    def _take_run(self, group: list[tuple[int, Message]]) -> bool:
-        """One signature for the whole run (RUN-004); False when it does not hold."""
-        top = group[-1][1]
+            rule = self.rule(head)
+            if rule[1] == "C_NOT_MEMBER":
+                return False
+            rules.append(rule)
+            link, seq = message.link, seq + 1
         try:
             messages.verify(top, self.dk)
         except SignatureInvalid:
             return False
-        first = group[0][1].head
-        under = group[-2][1].head.ls if len(group) > 1 else 0
-        ls = self.runs[-1].ls if self.runs else 0
-        for at, message in group:
-            head = message.head
-            self._verdict(at, message, ls)
-            ls = head.ls
+        ls = under = self.runs[-1].ls if self.runs else 0
+        for (at, message), rule in zip(group, rules, strict=True):
+            here = message.head.ls
+            self.verdicts[at] = Verdict(at, *(rule if here >= ls or rule[1] else _BACK), message)
+            under, ls = ls, here
         head = top.head
-        chain_states.insert(
-            self.runs,
-            Run(first.seq, first.ph, first.ls, head.seq, top.link, head.ph, under, head.ls, head.tries, head.iat),
-        )
+        under = under if len(group) > 1 else 0
+        new = Run(first.seq, first.ph, first.ls, head.seq, top.link, head.ph, under, head.ls, head.tries, head.iat)
+        chain_states.insert(self.runs, new)
         return True
 
     # --- any page: gaps, versions, bad signatures, cut chains ----------------------------------------------------
@@ -425,7 +423,7 @@ class _Judge:
         head = message.head
         status, code, detail = self.rule(head)
         if status == "authentic" and (head.ls < ls or (above is not None and head.ls > above)):
-            status, code, detail = "refused", "C_LOG_INVALID", "goes back in the log"
+            status, code, detail = _BACK
         self.verdicts[at] = Verdict(at, status, code, detail, message, replaces)
 
 
