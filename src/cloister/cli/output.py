@@ -28,11 +28,11 @@ PLAIN: Final = "\x1b[0m"
 
 
 def say(message_id: str, **fields: Any) -> str:
-    """A text of the catalogue, filled. Texts that come from people are escaped."""
+    """A text of the catalogue, filled. Texts are escaped; fields ending in ``_raw`` are safe already."""
     entry = words(message_id)
     if isinstance(entry, dict):
         entry = entry["one" if fields[entry["of"]] == 1 else "other"]
-    safe = {key: escape(value) if isinstance(value, str) else value for key, value in fields.items()}
+    safe = {k: escape(v) if isinstance(v, str) and not k.endswith("_raw") else v for k, v in fields.items()}
     return str(entry).format(**safe)
 
 

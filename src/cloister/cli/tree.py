@@ -100,9 +100,9 @@ def serve(ctx: typer.Context) -> None:
 @app.command(cls=Command)
 def demo() -> None:
     """Three people and a temporary server play one scene, here, in under a minute."""
-    from cloister.cli.commands import demo as scene
+    from cloister.cli.commands.demo import play
 
-    shell.go(scene.play(shell.current()))
+    shell.go(play(shell.current()))
 
 
 @app.command(cls=Command)

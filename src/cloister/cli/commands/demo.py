@@ -71,9 +71,8 @@ async def play(shell: Shell) -> None:
             await _acts(stage)
         except CloisterError as error:
             raise Refused("demo", FAILED, why=error.why, code_raw=error.code) from error
-        gone = sum(1 for _ in Path(name).rglob("*"))
     seconds = round(time.monotonic() - begun, 1)
-    end = say("demo.end", seconds=seconds, files=gone)
+    end = say("demo.end", seconds=seconds)
     shell.out.result({"lines": stage.told, "seconds": seconds}, "", end, say("demo.next"))
 
 
@@ -192,7 +191,7 @@ async def _remove(stage: Stage, ada: Client, harbour: Sphere, bo: Client, theirs
         pass
     else:
         raise Refused("demo-leak", FAILED)
-    held = [n for n, here in cy.sphere(harbour.sph).keys() if here]
+    held = [n for n, here in cy.sphere(harbour.sph).keys() if here]  # noqa: SIM118 - not a dict
     texts = [one.text for one in cy.sphere(harbour.sph).messages()]
     if SECRET in texts or last.epoch in held:
         raise Refused("demo-leak", FAILED)

@@ -110,7 +110,7 @@ async def join(shell: Shell, source: str, login: str, *, wait: bool, device: str
             except Forbidden:
                 raise Refused("invite-closed", NOT_FOUND, code="E_FORBIDDEN") from None
         shell.out.close_line()
-        await _wait(shell, client, client.pending()[-1], wait=wait)
+        await _wait(shell, client, client.pending()[-1], wait=wait, proof="~" in link)
 
 
 def _link(shell: Shell, source: str) -> str:
@@ -129,7 +129,7 @@ async def _join_with(shell: Shell, client: Client, source: str, *, wait: bool) -
         title = asked[-1].label or asked[-1].sph[:9]
         link = shell.secrets.ask("ask.link-or-wait", hidden=True, source="link", title=title).strip()
         if not link:
-            await _wait(shell, client, asked[-1], wait=wait)
+            await _wait(shell, client, asked[-1], wait=wait, proof=False)
             return
     else:
         link = _link(shell, source)
@@ -139,10 +139,10 @@ async def _join_with(shell: Shell, client: Client, source: str, *, wait: bool) -
         pending = await client.join(link)
     except Forbidden:
         raise Refused("invite-closed", NOT_FOUND, code="E_FORBIDDEN") from None
-    await _wait(shell, client, pending, wait=wait)
+    await _wait(shell, client, pending, wait=wait, proof="~" in link)
 
 
-async def _wait(shell: Shell, client: Client, pending: Pending, *, wait: bool) -> None:
+async def _wait(shell: Shell, client: Client, pending: Pending, *, wait: bool, proof: bool) -> None:
     """Until somebody answers. Ctrl-C keeps the request; the same command goes on waiting."""
     out, shell.kept = shell.out, "kept.request"
     label = out.name(pending.label) if pending.label else pending.sph[:9]
@@ -152,7 +152,7 @@ async def _wait(shell: Shell, client: Client, pending: Pending, *, wait: bool) -
             say("done.asked", title_raw=label),
         )
         return
-    out.note(say("note.asked", title_raw=label))
+    out.note(say("note.asked-proof" if proof else "note.asked", title_raw=label))
     pause, safety = _FIRST_LOOK, ""
     while True:
         report = await client.sync()
@@ -205,13 +205,8 @@ async def approve(shell: Shell, name: str, who: str, confirmed: bool, decline: b
             return
         done = []
         for one in asking:
-            done.append(
-                {
-                    "name": one.name,
-                    "id": one.id,
-                    "admitted": await _answer(shell, sphere, one, confirmed, decline, role),
-                }
-            )
+            admitted = await _answer(shell, sphere, one, confirmed, decline, role)
+            done += [{"name": one.name, "id": one.id, "admitted": admitted}]
         if shell.out.json:
             shell.out.result({"answered": done})
 

@@ -69,7 +69,7 @@ async def send(shell: Shell, name: str, text: str, re: str) -> None:
 def _waits(shell: Shell, item: Any) -> None:
     """The message is safe but not away: says why, and ends with 6."""
     if item.state == "held":
-        raise Refused("held", QUEUED, question=item.question, id=item.id[:6])
+        raise Refused("held", QUEUED, question=say(f"question.{item.question}"), id=item.id[:6])
     if item.state == "failed":
         found = words(item.code) if item.code else words("L_INTERNAL")
         raise Refused("failed", 1, code=item.code or "L_INTERNAL", why=found["why"], id=item.id[:6])
@@ -168,8 +168,8 @@ def _print(shell: Shell, sphere: Sphere, found: Sequence[Message], ids: bool) ->
         out.result({}, lines.show(one))
     if folded:
         out.result({}, lines.out.paint(say("row.unreadable-many", n=folded), DIM))
-        keys = ", ".join(str(n) for n, here in sphere.keys() if not here)
-        out.note(say("note.unreadable", keys=keys))
+        missing = [str(n) for n, here in sphere.keys() if not here]  # noqa: SIM118 - not a dict
+        out.note(say("note.unreadable", keys=", ".join(missing)))
 
 
 async def watch(shell: Shell, names: list[str]) -> None:
@@ -215,8 +215,7 @@ async def _tell(shell: Shell, client: Client, event: Event) -> None:
     out = shell.out
     if out.json:
         name = type(event).__name__
-        plain = {key: value for key, value in dataclasses.asdict(event).items()}
-        out.result({"event": name, **plain})
+        out.result({"event": name, **dataclasses.asdict(event)})
         return
     title = _title(client, event.sph) if event.sph else ""
     if isinstance(event, kinds.MessageReceived) and event.message.kind in ("msg", "comment"):
@@ -249,7 +248,7 @@ def _words_of(event: Event, title: str) -> str:
     if isinstance(event, kinds.MemberRemoved):
         return say("event.left" if event.left else "event.removed", **fields)
     if isinstance(event, kinds.ItemHeld):
-        return say("event.ItemHeld", title=title, question=event.item.question, id=event.item.id[:6])
+        return say("event.ItemHeld", title=title, question=say(f"question.{event.item.question}"), id=event.item.id[:6])
     name = f"event.{type(event).__name__}"
     try:
         return say(name, **fields)
@@ -266,7 +265,7 @@ async def outbox_ls(shell: Shell) -> None:
         found = client.outbox()
         table = []
         for one in found:
-            why = one.question or (str(words(one.code)["why"]) if one.code else "")
+            why = say(f"question.{one.question}") if one.question else (str(words(one.code)["why"]) if one.code else "")
             table.append((
                 one.id[:6], shell.out.name(_title(client, one.sph)), times.short(one.at), say(f"outbox.{one.state}"),
                 escape(one.text.replace("\n", " "))[:40], escape(why),

@@ -94,15 +94,19 @@ async def save(shell: Shell, file: str, name: str) -> None:
     async with opened(shell) as client:
         sphere = client.sphere(name)
         proof = sphere.evidence()
-        path = Path(file).expanduser()
-        if shell.would("would.save", file=str(path)):
+        if shell.would("would.save", file=file):
             return
-        try:
-            with path.open("x", encoding="utf-8") as out:
-                json.dump(proof, out, indent=1)
-        except OSError as error:
-            raise Refused("file", 1, code="L_DISK", file=str(path), reason=error.strerror or "") from None
-        shell.out.result({"file": str(path), "code": proof["code"]}, say("done.saved", file=str(path)))
+        _write(file, proof)
+        shell.out.result({"file": file, "code": proof["code"]}, say("done.saved", file=file))
+
+
+def _write(file: str, proof: dict[str, Any]) -> None:
+    """A new file; an existing one is not touched. Raises Refused."""
+    try:
+        with Path(file).expanduser().open("x", encoding="utf-8") as out:
+            json.dump(proof, out, indent=1)
+    except OSError as error:
+        raise Refused("file", 1, code="L_DISK", file=file, reason=error.strerror or "") from None
 
 
 def evidence(shell: Shell, file: str) -> None:
