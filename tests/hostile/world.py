@@ -90,11 +90,11 @@ class Mallory:
         )
 
 
-def mallory(now: int, name: str = "bo") -> Mallory:
-    """Fresh keys that claim somebody's name."""
+def mallory(now: int, name: str = "bo", *, claims: str = "") -> Mallory:
+    """Fresh keys that claim somebody's name; the certificate names ``claims`` as its owner when given."""
     ik = account_keys.new_identity(crypto.random_bytes)
     device = account_keys.new_device(crypto.random_bytes)
-    cert = devices.certify(ik, account_keys.account_id(ik), device, now)
+    cert = devices.certify(ik, claims or account_keys.account_id(ik), device, now)
     return Mallory(name, ik, device, cert)
 
 
