@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from cloister import crypto
 from cloister.errors import BadFormat, Busy, CheckFailed, Conflict, Forbidden, RelayError, StaleHead
-from cloister.protocol import api, chain, jws
+from cloister.protocol import api, chain, jws, p2p
 from cloister.protocol import commit as commits
 from cloister.protocol import entry as entries
 from cloister.protocol.chain import ChainHead
@@ -33,6 +33,8 @@ from cloister.server.writer import Batch
 CLOCK_SKEW: Final = 600
 # After stale tails the affected members' sends wait this long, so that the retry wins.
 HOLD: Final = 2.0
+# How long a repeated commit gets its first answer.
+IDEM_LIFE: Final = 86400
 _COMPACT: Final = {"separators": (",", ":"), "ensure_ascii": False}
 
 
@@ -136,8 +138,32 @@ def _row(
     }
 
 
-def take(batch: Batch, account: str, commit: Commit, clock: float, *, create: bool) -> api.Committed:
-    """Apply one commit, whole or not at all (STR-006). A known ``idem`` gets its first answer (COM-002)."""
+def judge(before: SphereState | None, account: str, commit: Commit, now: int) -> list[SphereState]:
+    """Everything about a commit that needs no writer: the states after each of its entries (STR-006).
+
+    Form, order, signatures, rights, shares, clock. Costly, so it runs beside the writer. Raises RelayError.
+    """
+    try:
+        states = commits.steps(before, commit, None)
+        for wrap in commit.wraps:
+            letter = p2p.decode(wrap.jws)
+            if (letter.k, letter.sph, letter.to) != ("share", commit.sph, wrap.dv):
+                raise BadFormat("a share for another device or sphere")
+    except (CheckFailed, RelayError) as fault:
+        raise commits.as_relay_error(fault) from None
+    author = states[-1].devices[states[-1].change.by]
+    if author.owner != account:
+        raise Forbidden("another author")
+    for compact in commit.entries:
+        if abs(entries.decode(compact).iat - now) > CLOCK_SKEW:
+            raise BadFormat("iat", now=now)
+    return states
+
+
+def take(
+    batch: Batch, account: str, commit: Commit, judged: list[SphereState] | RelayError, clock: float, *, create: bool
+) -> api.Committed:
+    """Apply one judged commit, whole or not at all (STR-006). A known ``idem`` gets its first answer (COM-002)."""
     conn, digest = batch.conn, commit.digest()
     key = f"{account}/{b64e(commit.idem)}"
     known = conn.execute(select(schema.idem).where(schema.idem.c.key == key)).one_or_none()
@@ -145,74 +171,104 @@ def take(batch: Batch, account: str, commit: Commit, clock: float, *, create: bo
         if bytes(known.h) != digest:
             raise Conflict("idem")
         return msgspec.json.decode(known.answer, type=api.Committed)
+    if isinstance(judged, RelayError):
+        raise judged
+    states, last = judged, judged[-1]
     sphere = batch.spheres.get(conn, commit.sph)
-    if create != (sphere is None):
-        raise Forbidden("sphere") if sphere is None else Conflict("the sphere exists")
+    if create and sphere is not None:
+        raise Conflict("the sphere exists")
     before = sphere.state if sphere else None
-    states = _judge(batch, account, commit, sphere, clock)
-    last = states[-1]
-    _allowed(before, last, account)
-    decoded = [entries.decode(compact) for compact in commit.entries]
-    for one in decoded:
-        if abs(one.iat - batch.now) > CLOCK_SKEW:
-            raise BadFormat("iat", now=batch.now)
+    if not create:
+        if sphere is None or before is None:
+            raise Forbidden("sphere")
+        _still_stands(batch, account, sphere, commit, states, clock)
     if sphere is None:
         sphere = _create(batch, last)
     _deliver(batch, sphere, commit, states)
-    effects: list[Stored] = []
-    for one, state in zip(decoded, states, strict=True):
-        pos = sphere.next_pos
-        batch.rows.append(
-            _row(sphere.n, pos, schema.ENTRY, "", state.seq, state.digest, state.seq, batch.now, one.envelope)
-        )
-        effects.append(Stored(sphere.sph, pos, item_record(sphere.sph, pos, schema.ENTRY, one.compact)))
-        sphere.digests.append(state.digest)
-        sphere.next_pos = pos + 1
-    sphere.state = last
-    sphere.dirty = True
     _keep(batch, sphere, commit, before, states)
-    lost = _lost(before, last)
-    batch.effects.append(Membership(sphere.sph, View(sphere.n, last), *lost))
-    batch.effects += effects
-    entry_pos, msg_pos = sphere.next_pos - 1, None
-    if commit.msg is not None:
-        envelope = jws.decode(commit.msg, "sph-msg+1")
-        header = envelope.header
-        head = ChainHead(header["seq"], envelope.digest, header["ls"])
-        msg_pos = _append_message(batch, sphere, header["kid"], envelope, head)
-    answer = api.Committed(
-        sphere.sph, last.seq, b64e(last.digest), entry_pos, msgspec.UNSET if msg_pos is None else msg_pos
-    )
+    return _append(batch, sphere, commit, before, states, key, digest)
+
+
+def _still_stands(
+    batch: Batch, account: str, sphere: Sphere, commit: Commit, states: list[SphereState], clock: float
+) -> None:
+    """What may have changed since the commit was judged: membership, the head, message chains. Raises RelayError."""
+    member = sphere.state.members.get(account)
+    if member is None or not member.active:
+        raise Forbidden("sphere")
+    if commit.base != (sphere.state.seq, sphere.state.digest):
+        raise StaleHead("base", seq=sphere.state.seq, h=b64e(sphere.state.digest))
+    try:
+        commits.settle(states, commit, ChainHeads(batch.spheres, batch.conn, sphere))
+    except StaleHead as stale:
+        for dv, _, _ in stale.data.get("heads", ()):
+            owner = sphere.state.devices[dv].owner
+            if owner != account:
+                sphere.hold[owner] = clock + HOLD  # STR-009
+        raise
+
+
+def _append(
+    batch: Batch,
+    sphere: Sphere,
+    commit: Commit,
+    before: SphereState | None,
+    states: list[SphereState],
+    key: str,
+    digest: bytes,
+) -> api.Committed:
+    """Rows, answer, effects; the cached state last, when nothing can fail any more but the commit itself."""
+    last, first, sph = states[-1], sphere.next_pos, sphere.sph
+    decoded = [entries.decode(compact) for compact in commit.entries]
+    last_pos = first + len(states) - 1
+    message = jws.decode(commit.msg, "sph-msg+1") if commit.msg is not None else None
+    msg_pos = msgspec.UNSET if message is None else last_pos + 1
+    answer = api.Committed(sph, last.seq, b64e(last.digest), last_pos, msg_pos)
     text = msgspec.json.encode(answer).decode()
-    conn.execute(delete(schema.idem).where(schema.idem.c.at < batch.now - 86400))
-    conn.execute(insert(schema.idem), {"key": key, "h": digest, "answer": text, "at": batch.now})
+    batch.conn.execute(delete(schema.idem).where(schema.idem.c.at < batch.now - IDEM_LIFE))
+    batch.conn.execute(insert(schema.idem), {"key": key, "h": digest, "answer": text, "at": batch.now})
+    batch.effects.append(_membership(sphere.n, before, last))
+    for pos, (one, state) in enumerate(zip(decoded, states, strict=True), first):
+        row = _row(sphere.n, pos, schema.ENTRY, "", state.seq, state.digest, state.seq, batch.now, one.envelope)
+        batch.rows.append(row)
+        batch.effects.append(Stored(sph, pos, item_record(sph, pos, schema.ENTRY, one.compact)))
+        sphere.digests.append(state.digest)
+    sphere.next_pos, sphere.state, sphere.dirty = last_pos + 1, last, True
+    if message is not None:
+        header = message.header
+        _append_message(batch, sphere, header["kid"], message, ChainHead(header["seq"], message.digest, header["ls"]))
+    batch.effects += _hints(before, states)
     batch.flush()
     return answer
 
 
-def _judge(batch: Batch, account: str, commit: Commit, sphere: Sphere | None, clock: float) -> list[SphereState]:
-    heads = ChainHeads(batch.spheres, batch.conn, sphere) if sphere else {}
-    try:
-        return commits.steps(sphere.state if sphere else None, commit, heads)
-    except StaleHead as stale:
-        if sphere is not None and "heads" in stale.data:
-            for dv, _, _ in stale.data["heads"]:
-                owner = sphere.state.devices[dv].owner
-                if owner != account:
-                    sphere.hold[owner] = clock + HOLD
-        raise
-    except (CheckFailed, RelayError) as fault:
-        raise commits.as_relay_error(fault) from None
+def _membership(n: int, before: SphereState | None, last: SphereState) -> Membership:
+    """Who gained and who lost by a commit."""
+    was = {m.id for m in before.active_members()} if before else set()
+    now = {m.id for m in last.active_members()}
+    devices = before.devices.values() if before else ()
+    off = tuple(d.dv for d in devices if d.active and not last.devices[d.dv].active)
+    return Membership(last.sph, View(n, last), tuple(now - was), tuple(was - now), off)
 
 
-def _allowed(before: SphereState | None, last: SphereState, account: str) -> None:
-    """The author is the caller, and was a member before or made the sphere."""
-    if last.devices[last.change.by].owner != account:
-        raise Forbidden("another author")
-    if before is not None:
-        member = before.members.get(account)
-        if member is None or not member.active:
-            raise Forbidden("sphere")
+def _hints(before: SphereState | None, states: list[SphereState]) -> list[Hint]:
+    """Where to look after a commit (STR-015)."""
+    last = states[-1]
+    hints = [
+        Hint(hint_record("joined", last.sph), accounts=(state.change.target,)) for state in states if state.change.join
+    ]
+    changed = _membership(0, before, last)
+    if changed.gained_accounts or changed.lost_accounts:
+        hints.append(Hint(hint_record("spheres", last.sph), (*changed.gained_accounts, *changed.lost_accounts)))
+    if last.mode == "e2ee" and last.hard and not (before and before.hard):
+        hints.append(rotate_hint(last))
+    return hints
+
+
+def rotate_hint(state: SphereState) -> Hint:
+    """A marked sphere waits for a new key: whoever may make one is asked to look."""
+    may = tuple(m.id for m in state.active_members() if m.role != "guest")
+    return Hint(hint_record("rotate", state.sph), accounts=may)
 
 
 def _create(batch: Batch, last: SphereState) -> Sphere:
@@ -229,10 +285,13 @@ def _deliver(batch: Batch, sphere: Sphere, commit: Commit, states: list[SphereSt
     touched = {dv for state in states for dv in (*state.change.on, *state.change.off)}
     touched -= {states[-1].change.by}
     body = json.dumps(list(commit.entries), **_COMPACT)  # type: ignore[arg-type]
-    for dv in sorted(touched):
-        inbox.put(batch, dv, inbox.COMMIT, states[-1].digest, sphere.sph, body)
-    for wrap in commit.wraps:
-        inbox.put(batch, wrap.dv, inbox.P2P, crypto.sha256(wrap.jws.encode("ascii")), sphere.sph, wrap.jws)
+    digest = states[-1].digest
+    letters = [inbox.Letter(dv, inbox.COMMIT, digest, body) for dv in sorted(touched)]
+    letters += [
+        inbox.Letter(one.dv, inbox.P2P, crypto.sha256(digest + one.jws.encode("ascii")), one.jws)
+        for one in commit.wraps
+    ]
+    inbox.put(batch, sphere.sph, letters)
 
 
 def _keep(batch: Batch, sphere: Sphere, commit: Commit, before: SphereState | None, states: list[SphereState]) -> None:
@@ -256,12 +315,3 @@ def _keep(batch: Batch, sphere: Sphere, commit: Commit, before: SphereState | No
     for state in states:
         if state.change.join:
             conn.execute(update(schema.join).where(schema.join.c.h == state.change.join).values(state="admitted"))
-            batch.effects.append(Hint(hint_record("joined", sphere.sph), accounts=(state.change.target,)))
-
-
-def _lost(before: SphereState | None, last: SphereState) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    if before is None:
-        return (), ()
-    members = tuple(m.id for m in before.members.values() if m.active and not last.members[m.id].active)
-    devices = tuple(d.dv for d in before.devices.values() if d.active and not last.devices[d.dv].active)
-    return members, devices

@@ -33,6 +33,7 @@ from cloister.server.store import Store
 from cloister.server.writer import Writer
 
 MAX_VIEWS: Final = 4096
+HINT_GAP: Final = 5.0
 # Letters that cannot be mistaken for one another when read aloud or typed.
 CODE_ALPHABET: Final = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -71,6 +72,9 @@ class Relay:
         self.settings, self.clock, self.rng = settings, clock, rng
         self.hub = Hub()
         self.views: OrderedDict[str, View] = OrderedDict()
+        self._spheres_of: OrderedDict[str, frozenset[str]] = OrderedDict()
+        self._changes = 0
+        self._hinted: dict[str, float] = {}
         self.by_address = Buckets(settings.rate_address, settings.rate_address * 4, clock)
         self.by_account = Buckets(settings.rate_account, settings.rate_account * 4, clock)
         tries = settings.auth_tries
@@ -144,13 +148,44 @@ class Relay:
             self.views.move_to_end(sph)
         return known
 
-    async def view_for(self, sph: str, account: str) -> View:
-        """The same for an active member; everybody else gets what absence gets (API-004)."""
+    async def view_for(self, sph: str, account: str, dv: str | None = None) -> View:
+        """The same for an active member, whose device ``dv`` no entry has revoked (API-004).
+
+        Everybody else is refused after the same look at the caller's own spheres, whether there is such a sphere or
+        not: nothing of the sphere itself is touched.
+        """
+        if sph not in await self.spheres_of(account):
+            raise Forbidden("sphere")
         view = await self.view(sph)
         member = view.state.members.get(account)
-        if member is None or not member.active:
+        device = view.state.devices.get(dv) if dv else None
+        if member is None or not member.active or (device is not None and device.status == "revoked"):
             raise Forbidden("sphere")
         return view
+
+    async def spheres_of(self, account: str) -> frozenset[str]:
+        """Names of the spheres an account is an active member of."""
+        known = self._spheres_of.get(account)
+        if known is not None:
+            return known
+        before = self._changes
+        found = await self.store.read(lambda conn: _spheres_of(conn, account))
+        if before == self._changes:
+            self._spheres_of[account] = found
+            if len(self._spheres_of) > MAX_VIEWS:
+                self._spheres_of.popitem(last=False)
+        return found
+
+    def wants_rotation(self, sph: str) -> None:
+        """A message was refused for want of a new key: hint at it, if the sphere is marked, at most once in 5 s."""
+        view, now = self.views.get(sph), self.clock()
+        if view is None or not view.state.hard or now - self._hinted.get(sph, 0.0) < HINT_GAP:
+            return
+        self._hinted[sph] = now
+        if len(self._hinted) > MAX_VIEWS:
+            self._hinted.pop(next(iter(self._hinted)))
+        may = tuple(m.id for m in view.state.active_members() if m.role != "guest")
+        self.hub.hint(Hint(f'{{"t":"hint","k":"rotate","s":"{sph}"}}', accounts=may))
 
     def _keep(self, sph: str, view: View) -> None:
         self.views[sph] = view
@@ -167,11 +202,20 @@ class Relay:
             elif isinstance(one, Membership):
                 assert isinstance(one.state, View)
                 self._keep(one.sph, one.state)
+                self._changes += 1
+                for account in (*one.gained_accounts, *one.lost_accounts):
+                    self._spheres_of.pop(account, None)
                 self.hub.lose(one)
             elif isinstance(one, Hint):
                 self.hub.hint(one)
             elif isinstance(one, Ended):
                 self.hub.end(one)
+
+
+def _spheres_of(conn: Connection, account: str) -> frozenset[str]:
+    m, s = schema.member.c, schema.sphere.c
+    rows = conn.execute(select(s.sph).join(schema.member, m.sphere == s.n).where(m.id == account))
+    return frozenset(row.sph for row in rows)
 
 
 def _load_view(conn: Connection, sph: str) -> View:

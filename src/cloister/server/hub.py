@@ -42,17 +42,19 @@ class Membership:
 
     sph: str
     state: object
+    gained_accounts: tuple[str, ...] = ()
     lost_accounts: tuple[str, ...] = ()
     lost_devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Sessions ended: sockets of this account (and device, when given) are closed."""
+    """Sessions ended: sockets of this account are closed; of one device or session only, or all but one, if named."""
 
     account: str
     dv: str | None = None
     keep: bytes | None = None
+    only: bytes | None = None
 
 
 Effect = Stored | Hint | Membership | Ended
@@ -140,7 +142,8 @@ class Hub:
     def end(self, effect: Ended) -> None:
         """Close the sockets of an ended session."""
         for listener in tuple(self._accounts.get(effect.account, ())):
-            if effect.dv in (None, listener.dv) and listener.session != effect.keep:
+            named = effect.dv in (None, listener.dv) and effect.only in (None, listener.session)
+            if named and listener.session != effect.keep:
                 listener.end()
 
     def everyone(self) -> list[Listener]:

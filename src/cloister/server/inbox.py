@@ -6,10 +6,13 @@ Spec: STR-002, STR-007, STR-008.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from cloister.errors import Busy
 from cloister.protocol import api
 from cloister.server import schema
 from cloister.server.hub import INBOX, Stored
@@ -21,21 +24,66 @@ COMMIT: Final = "commit"
 MAX_WAITING: Final = 20_000
 
 
-def put(batch: Batch, dv: str, kind: str, ref: bytes, sph: str, body: str) -> None:
-    """Add one item, once: the same ``ref`` again changes nothing (STR-008)."""
-    conn, box = batch.conn, schema.inbox.c
-    if conn.execute(select(box.pos).where(box.dv == dv, box.ref == ref)).first() is not None:
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One item for one device. ``ref`` names it: the same again is a repetition."""
+
+    dv: str
+    kind: str
+    ref: bytes
+    body: str
+
+
+def put(batch: Batch, sph: str, letters: Sequence[Letter]) -> None:
+    """Add items whose ``ref`` is new for their device, with positions in the order given (STR-007)."""
+    conn, head = batch.conn, schema.inbox_head.c
+    wanted = sorted({one.dv for one in letters})
+    positions: dict[str, int] = {}
+    for some in _chunks(wanted):
+        query = select(head.dv, head.next_pos).where(head.dv.in_(some)).order_by(head.dv).with_for_update()
+        positions.update((row.dv, row.next_pos) for row in conn.execute(query))
+    fresh = [dv for dv in wanted if dv not in positions]
+    rows = []
+    for one in letters:
+        pos = positions.get(one.dv, 1)
+        positions[one.dv] = pos + 1
+        rows.append(
+            {"dv": one.dv, "pos": pos, "kind": one.kind, "ref": one.ref, "sph": sph, "at": batch.now, "body": one.body}
+        )
+        batch.effects.append(Stored(f"{INBOX}:{one.dv}", pos, record(pos, one.kind, sph, one.body)))
+    if not rows:
         return
-    head = schema.inbox_head
-    row = conn.execute(select(head.c.next_pos).where(head.c.dv == dv).with_for_update()).one_or_none()
-    pos = row.next_pos if row else 1
-    if row is None:
-        conn.execute(insert(head), {"dv": dv, "next_pos": 2})
-    else:
-        conn.execute(update(head).where(head.c.dv == dv).values(next_pos=pos + 1))
-    values = {"dv": dv, "pos": pos, "kind": kind, "ref": ref, "sph": sph, "at": batch.now, "body": body}
-    conn.execute(insert(schema.inbox), values)
-    batch.effects.append(Stored(f"{INBOX}:{dv}", pos, record(pos, kind, sph, body)))
+    conn.execute(insert(schema.inbox), rows)
+    if fresh:
+        conn.execute(insert(schema.inbox_head), [{"dv": dv, "next_pos": positions[dv]} for dv in fresh])
+    known = [{"who": dv, "next": positions[dv]} for dv in wanted if dv not in set(fresh)]
+    if known:
+        conn.execute(
+            update(schema.inbox_head).where(head.dv == bindparam("who")).values(next_pos=bindparam("next")), known
+        )
+
+
+def put_once(batch: Batch, sph: str, letters: Sequence[Letter]) -> None:
+    """``put`` for letters that may be a repetition: those a device has had are left out (STR-008).
+
+    Raises Busy when a device has too many waiting.
+    """
+    box = schema.inbox.c
+    new = []
+    for one in letters:
+        if batch.conn.execute(select(box.pos).where(box.dv == one.dv, box.ref == one.ref)).first() is not None:
+            continue
+        first = batch.conn.execute(select(box.pos).where(box.dv == one.dv).order_by(box.pos).limit(1)).scalar()
+        head = batch.conn.execute(select(schema.inbox_head.c.next_pos).where(schema.inbox_head.c.dv == one.dv)).scalar()
+        if first is not None and head is not None and head - first >= MAX_WAITING:
+            raise Busy("the inbox is full", retry_after=3600)
+        new.append(one)
+    put(batch, sph, new)
+
+
+def _chunks(names: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(names), 500):
+        yield names[start : start + 500]
 
 
 def record(pos: int, kind: str, sph: str, body: str) -> str:

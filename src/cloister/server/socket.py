@@ -19,7 +19,16 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
-from cloister.errors import BadFormat, CheckFailed, CloisterError, Forbidden, Internal, RateLimited, RelayError
+from cloister.errors import (
+    BadFormat,
+    CheckFailed,
+    CloisterError,
+    Forbidden,
+    Internal,
+    RateLimited,
+    RelayError,
+    StaleEpoch,
+)
 from cloister.protocol import jws
 from cloister.server import commits, inbox
 from cloister.server.core import Relay
@@ -215,7 +224,8 @@ class Socket:
         try:
             relay.by_account.take(self.account)
             envelope = jws.decode(one.jws, "sph-msg+1")
-            view = await relay.view_for(envelope.header["sph"], self.account)
+            sph = envelope.header["sph"]
+            view = await relay.view_for(sph, self.account, self.dv)
             commits.check_message(view.state, self.account, envelope)
             while self._in_flight >= MAX_IN_FLIGHT:
                 self._room.clear()
@@ -227,6 +237,8 @@ class Socket:
                 self._in_flight -= 1
                 self._room.set()
                 if isinstance(outcome, Exception):
+                    if isinstance(outcome, StaleEpoch):
+                        relay.wants_rotation(sph)
                     self.record(refusal(one.i, outcome))
                 else:
                     self.record(f'{{"t":"ok","i":{one.i},"pos":{outcome}}}')
@@ -270,7 +282,7 @@ class Socket:
             try:
                 key = self._key(name)
                 if name != INBOX:
-                    await self._relay.view_for(name, self.account)
+                    await self._relay.view_for(name, self.account, self.dv)
             except RelayError as fault:
                 self.record(refusal(one.i, fault, name))
                 continue

@@ -7,17 +7,19 @@ Spec: API-023 to API-029, API-036 to API-041, STR-001 to STR-009.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Final
 
+import msgspec
 from litestar import Request, delete, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from sqlalchemy import Connection, func, select
 
 from cloister import crypto
-from cloister.errors import BadFormat, CheckFailed, Forbidden
+from cloister.errors import BadFormat, CheckFailed, Forbidden, RelayError, StaleEpoch
 from cloister.protocol import api, jws, p2p
 from cloister.protocol.commit import Commit
-from cloister.protocol.encoding import b64d, b64e, json_parse
+from cloister.protocol.encoding import b64d, b64e
 from cloister.protocol.state import SphereState
 from cloister.server import commits, inbox, schema
 from cloister.server.core import Relay, View
@@ -41,29 +43,37 @@ def _relay(request: Request[Any, Any, Any]) -> Relay:
 # --- writing -------------------------------------------------------------------------------------------------------
 
 
-async def _commit(request: Request[Any, Any, Any], sph: str | None) -> api.Committed:
+async def _commit(request: Request[Any, Any, Any], data: api.CommitBody, sph: str | None) -> api.Committed:
     relay, me = _relay(request), await caller(request)
+    me.require_device()
     try:
-        # The body is read by the strict reader of the protocol: its digest and verdict are the members' own.
-        commit = Commit.from_json(json_parse(await request.body()))
+        commit = Commit.from_json({"attach": {}, "wraps": [], **msgspec.to_builtins(data)})
     except CheckFailed as fault:
         raise BadFormat(fault.detail) from None
     if sph is not None and commit.sph != sph:
         raise BadFormat("the commit is for another sphere")
-    clock = relay.clock()
-    return await relay.writer.submit(lambda batch: commits.take(batch, me.account, commit, clock, create=sph is None))
+    judged: list[SphereState] | RelayError
+    try:
+        before = (await relay.view_for(sph, me.account, me.dv)).state if sph is not None else None
+        judged = await asyncio.to_thread(commits.judge, before, me.account, commit, relay.now)
+    except RelayError as fault:
+        judged = fault  # a repetition gets its first answer, whatever has changed since
+    clock, verdict = relay.clock(), judged
+    return await relay.writer.submit(
+        lambda batch: commits.take(batch, me.account, commit, verdict, clock, create=sph is None)
+    )
 
 
 @post("/spheres", status_code=201)
 async def create(request: Request[Any, Any, Any], data: JSONBody[api.CommitBody]) -> api.Committed:
     """Make a sphere by its first commit."""
-    return await _commit(request, None)
+    return await _commit(request, data, None)
 
 
 @post("/spheres/{sph:str}/commits", status_code=200)
 async def commit(request: Request[Any, Any, Any], sph: FromPath[str], data: JSONBody[api.CommitBody]) -> api.Committed:
     """Add a commit to the log, whole or not at all."""
-    return await _commit(request, sph)
+    return await _commit(request, data, sph)
 
 
 @post("/spheres/{sph:str}/messages", status_code=200)
@@ -73,10 +83,14 @@ async def send(request: Request[Any, Any, Any], sph: FromPath[str], data: JSONBo
     envelope = decode_message(data.jws)
     if envelope.header["sph"] != sph:
         raise BadFormat("the message is for another sphere")
-    view = await relay.view_for(sph, me.account)
+    view = await relay.view_for(sph, me.account, me.dv)
     commits.check_message(view.state, me.account, envelope)
     clock = relay.clock()
-    pos = await relay.writer.submit(lambda batch: commits.send(batch, me.account, envelope, clock), savepoint=False)
+    try:
+        pos = await relay.writer.submit(lambda batch: commits.send(batch, me.account, envelope, clock), savepoint=False)
+    except StaleEpoch:
+        relay.wants_rotation(sph)
+        raise
     return api.Position(pos)
 
 
@@ -106,7 +120,7 @@ async def mine(request: Request[Any, Any, Any]) -> api.Spheres:
 
 async def _member(request: Request[Any, Any, Any], sph: str) -> View:
     me = await caller(request)
-    return await _relay(request).view_for(sph, me.account)
+    return await _relay(request).view_for(sph, me.account, me.dv)
 
 
 async def _public(request: Request[Any, Any, Any], sph: str) -> View:
@@ -305,7 +319,8 @@ async def post_inbox(request: Request[Any, Any, Any], data: JSONBody[api.PostInb
         letter = p2p.decode(data.jws)
     except CheckFailed as fault:
         raise BadFormat(fault.detail) from None
-    view = await relay.view_for(letter.sph, me.account)
+    me.require_device()
+    view = await relay.view_for(letter.sph, me.account, me.dv)
     sender = view.state.devices.get(letter.kid)
     if sender is None or sender.owner != me.account:
         raise Forbidden("sphere")
@@ -322,8 +337,8 @@ async def post_inbox(request: Request[Any, Any, Any], data: JSONBody[api.PostInb
     ref = crypto.sha256(letter.kid.encode("ascii") + letter.jti)
 
     def run(batch: Batch) -> api.Done:
-        for dv in dict.fromkeys(data.to):
-            inbox.put(batch, dv, inbox.P2P, ref, letter.sph, data.jws)
+        letters = [inbox.Letter(dv, inbox.P2P, ref, data.jws) for dv in dict.fromkeys(data.to)]
+        inbox.put_once(batch, letter.sph, letters)
         return api.Done()
 
     return await relay.writer.submit(run)

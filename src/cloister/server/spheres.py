@@ -112,6 +112,12 @@ class SphereCache:
                 conn.execute(update(schema.sphere).where(schema.sphere.c.n == sphere.n).values(**values))
                 sphere.dirty = False
 
+    def forget_touched(self) -> None:
+        """After an operation that failed half-way: read again what this batch has used, as its savepoint left it."""
+        for sph in self._touched:
+            self._spheres.pop(sph, None)
+        self._touched = {}
+
     def drop_all(self) -> None:
         """After a failed commit nothing in memory is believed."""
         self._spheres.clear()

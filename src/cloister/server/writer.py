@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 from sqlalchemy import Connection, insert
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from cloister.errors import Busy, CloisterError, Internal, RelayError
 from cloister.server import schema
@@ -179,17 +179,19 @@ class Writer:
             if not one.savepoint:
                 return one.run(batch)
             batch.flush()
+            self._spheres.store_heads(batch.conn)
             with batch.conn.begin_nested():
                 return one.run(batch)
         except CloisterError as refusal:
             del batch.effects[kept:]
             return refusal
-        except DBAPIError:
-            raise
         except Exception as error:
-            if not one.savepoint:
+            # A database that fails, and a bare operation that breaks its promise, take the whole batch with them.
+            if not one.savepoint or (isinstance(error, DBAPIError) and not isinstance(error, IntegrityError)):
                 raise
             del batch.effects[kept:]
+            batch.rows.clear()
+            self._spheres.forget_touched()
             log.exception("operation failed", kind=type(error).__name__)
             return Internal("operation")
 
