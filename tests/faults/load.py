@@ -26,12 +26,12 @@ from cloister.errors import Busy, Conflict, RelayError, StaleEpoch, StaleHead, U
 from cloister.protocol import api, jws
 from cloister.protocol.encoding import b64d, b64e, json_emit
 from cloister.server.app import create_app
-from cloister.server.settings import Settings
 from cloister.sphere import compose, message, meta
 from cloister.sphere.compose import Draft
 from tests.crowd import Bot, Room, body_of, gather, new_bot
-from tests.faults.zygote import SETTINGS
+from tests.faults.zygote import settings_for
 
+TALK = 8  # messages between two rotations: a message made before a rotation is refused after it
 Present = Callable[[sqlite3.Connection], list[bool]]
 
 
@@ -59,11 +59,12 @@ class Load:
     unknown: list[Act] = field(default_factory=list)
     done: dict[str, int] = field(default_factory=dict)
     refused: int = 0
+    spoken: int = 0
     sample: list[Act] = field(default_factory=list)
 
     async def begin(self, folder: Path) -> None:
         """Make the crowd and its sphere, in process."""
-        app = create_app(Settings(data=folder, **SETTINGS))
+        app = create_app(settings_for(folder, int(self.origin.rpartition(":")[2])))
         async with MemoryRelay(app) as memory:
             relay = Relay(memory.transport())
             self.room, self.bots = await gather(relay, 6, app.relay.setup_code)
@@ -75,6 +76,7 @@ class Load:
     async def live(self, seconds: float) -> None:
         """Everybody works until ``seconds`` are over; the server dies under them."""
         self.relay = Relay(HttpTransport(self.origin))
+        self.enough = asyncio.Event()
         workers = [self._talk_live(self.bots[1]), self._talk_live(self.bots[2]), self._talk_post(self.bots[3])]
         workers += [self._rotate(), self._sign_up(), self._write_letters(self.bots[4]), self._keep_slots(self.bots[5])]
         tasks = [asyncio.ensure_future(one) for one in workers]
@@ -98,7 +100,7 @@ class Load:
         for act in acked:
             self.done[act.kind] = self.done.get(act.kind, 0) + 1
         self.latest = acked
-        self.sample = (self.rng.sample(acked, min(3, len(acked))) + self.sample)[:40]
+        self.sample = (self.rng.sample(acked, min(2, len(acked))) + self.sample)[:8]
 
     def act(self, kind: str, parts: Present, again: Callable[[], Awaitable[Any]]) -> Act:
         one = Act(kind, parts, again)
@@ -126,7 +128,7 @@ class Load:
                         answer = record
             if answer["t"] == "ok":
                 act.answer = answer["pos"]
-                self._room.said(bot, compact)
+                self._said(bot, compact)
             else:
                 answer.pop("t"), answer.pop("i")
                 self._refused(act, relay_error(answer))
@@ -137,9 +139,15 @@ class Load:
             compact, act = self._next_message(bot)
             try:
                 await self._do(act)
-                self._room.said(bot, compact)
+                self._said(bot, compact)
             except RelayError as error:
                 self._refused(act, error)
+
+    def _said(self, bot: Bot, compact: str) -> None:
+        self._room.said(bot, compact)
+        self.spoken += 1
+        if self.spoken % TALK == 0:
+            self.enough.set()
 
     def _next_message(self, bot: Bot) -> tuple[str, Act]:
         compact = self._room.say(bot, "x" * self.rng.randrange(900))
@@ -166,6 +174,9 @@ class Load:
         """The owner rotates and speaks: one commit with wraps, meta and a message."""
         room, owner = self._room, self.bots[0]
         for n in itertools.count():
+            if n:
+                await self.enough.wait()
+                self.enough.clear()
             draft = room.draft(
                 owner,
                 compose.Rotate(),
@@ -175,7 +186,6 @@ class Load:
             act = self.act("commit", commit_parts(draft), self._commit(owner, draft))
             await self._do(act)
             self._stands(draft)
-            await asyncio.sleep(0)
 
     def _commit(self, who: Bot, draft: Draft) -> Callable[[], Awaitable[Any]]:
         body, sph = body_of(draft), self._room.sph

@@ -19,9 +19,8 @@ from cloister.client.transports.http import HttpTransport
 from cloister.client.transports.memory import MemoryRelay
 from cloister.errors import AuthFailed
 from cloister.server.app import create_app
-from cloister.server.settings import Settings
 from tests.faults.actors import KIB, Actors
-from tests.faults.zygote import SETTINGS, Servers
+from tests.faults.zygote import Servers, settings_for
 
 PASSWORD = "correct horse battery 20"
 MOST = 200  # steps an act may have before this test must be thought over
@@ -51,9 +50,9 @@ class House:
 @asynccontextmanager
 async def house(folder: Path) -> AsyncIterator[House]:
     data = folder / "relay"
-    app = create_app(Settings(data=data, **SETTINGS))
     with Servers(data) as servers, Actors(folder) as actors:
         origin = f"http://127.0.0.1:{servers.port}"
+        app = create_app(settings_for(data, servers.port))
         async with MemoryRelay(app, origin) as memory, Client.open(folder / "ada", transport=memory.transport()) as ada:
             await ada.create_account("ada", PASSWORD, app.relay.setup_code)
         servers.start()

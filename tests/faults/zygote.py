@@ -11,7 +11,6 @@ Protocol on stdin and stdout, one JSON object a line: {"start": true} -> {"pid":
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import json
 import os
@@ -22,7 +21,20 @@ import sys
 from pathlib import Path
 from typing import Any, Self
 
-SETTINGS: dict[str, Any] = {"signup": "open", "rate_address": 0, "rate_account": 0, "auth_tries": 100000}
+from cloister.server.settings import Settings
+
+
+def settings_for(folder: Path, port: int) -> Settings:
+    """Open to everybody, without limits: one machine plays all of them."""
+    return Settings(
+        data=folder,
+        listen=f"127.0.0.1:{port}",
+        signup="open",
+        rate_address=0,
+        rate_account=0,
+        auth_tries=100_000,
+        log_level="error",
+    )
 
 
 class Servers:
@@ -92,9 +104,11 @@ def weaken(name: str) -> None:
 
 def main() -> None:
     import uvicorn
+    import uvloop
 
+    from cloister.server import logs
     from cloister.server.app import create_app
-    from cloister.server.settings import Settings
+    from cloister.server.guard import GuardedProtocol
 
     folder = Path(sys.argv[1])
     weaken(sys.argv[2] if len(sys.argv) > 2 else "")
@@ -103,9 +117,17 @@ def main() -> None:
     listening.bind(("127.0.0.1", 0))
     listening.listen(512)
     port = listening.getsockname()[1]
-    settings = Settings(data=folder, listen=f"127.0.0.1:{port}", **SETTINGS)
+    settings = settings_for(folder, port)
+    logs.configure(settings.log_level, settings.log_format)
     config = uvicorn.Config(
-        create_app(settings), loop="uvloop", http="httptools", ws="websockets-sansio", log_level="error", lifespan="on"
+        create_app(settings),
+        loop="uvloop",
+        http=GuardedProtocol,
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
     )
     config.load()
     gc.collect()
@@ -121,8 +143,7 @@ def main() -> None:
             os.close(0)
             os.dup2(2, 1)
             server = uvicorn.Server(config)
-            config.setup_event_loop()
-            asyncio.run(server.serve(sockets=[listening]))
+            uvloop.run(server.serve(sockets=[listening]))
             os._exit(0)
         print(json.dumps({"pid": pid}), flush=True)
 

@@ -53,7 +53,8 @@ class HttpTransport:
             self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
         self._client = httpx2.AsyncClient(
             base_url=self._origin,
-            verify=self._tls if self._tls is not None else True,
+            # Plain http: a context that trusts nobody, which also costs nothing to make.
+            verify=self._tls if self._tls is not None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             timeout=httpx2.Timeout(30.0, connect=10.0),
             follow_redirects=False,
             trust_env=not is_loopback(self._origin),
