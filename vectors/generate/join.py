@@ -118,6 +118,8 @@ def cases() -> list[Case]:
         no("jti-missing", "JOIN-005", plain, WRONG, invite=INVITE),
         no("jti-of-another", "JOIN-005", linked, WRONG, invite={**INVITE, "jti": b64e(bytes(16))}),
         no("ivs-without-jti", "JOIN-005", forged(jti=None), FORMAT),
+        no("ivs-without-jti-by-link", "JOIN-005", forged(jti=None), FORMAT, invite=INVITE),
+        no("form-before-time", "JOIN-004", forged(jti=None), FORMAT, iat=NOW + 86401),
         no("name-capital", "JOIN-001", forged(name="Bo"), FORMAT),
         no("foreign-member", "JOIN-001", forged(note="hello"), FORMAT),
         no("ik-off-curve", "JOIN-001", forged(ik={**bo.ik, "y": bo.ik["x"]}), FORMAT),

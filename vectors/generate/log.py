@@ -316,6 +316,7 @@ def forms() -> list[Case]:
         first("genesis-other-signer", "LOG-003", SIG, signer=bo.dev.signer),
         first("genesis-expired-cert", "CERT-004 LOG-003", WRONG, cert=late.cert, kid=late.dv, signer=late.signer),
         first("genesis-version", "LOG-010", "E_VERSION", v=2),
+        first("genesis-version-other-form", "LOG-010", "E_VERSION", v=2, words="x", signer=bo.dev.signer),
         first("genesis-no-nonce", "ROLE-002", FORMAT, nonce=None),
         first("genesis-foreign-member", "ROLE-002", FORMAT, title="x"),
         first("genesis-mode", "ROLE-002", FORMAT, mode="secret"),
@@ -767,6 +768,8 @@ def _departures() -> list[Case]:
     returned = pair()
     returned.remove(ada, bo)
     cases.append(yes("return", "ROLE-011", returned, returned.make(ada, "add", returned.add_body(bo))))
+    renamed = returned.make(ada, "add", returned.add_body(bo, name="bob"))
+    cases.append(yes("return-other-name", "ROLE-011", returned, renamed))
     returned.add(ada, bo)
     cases.append(yes("returned-speaks", "ROLE-011 LOG-021", returned, returned.make(bo, "mark", {})))
     banned = pair()

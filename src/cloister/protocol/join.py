@@ -121,20 +121,20 @@ def verify(compact: str, sph: str, invite: Invite | None, iat: int) -> JoinReque
         raise FormatError("certificates repeat a device or name two people")
     if not body["iat"] <= body["exp"] <= body["iat"] + MAX_LIFE:
         raise FormatError("the request lives longer than allowed")
+    jti = b64d(body["jti"]) if "jti" in body else None
+    if "ivs" in body and jti is None:
+        raise FormatError("ivs without jti")
+    kems = {cert.dv: (cert.kem, cert.de) for cert in certs}
+    if "renew" in body:
+        kems[kid] = certificate.renewal(body["renew"])  # JOIN-007
     if iat > body["exp"] or any(iat > cert.exp for cert in certs):
         raise Expired("join request or certificate")
     iks = keylog.prove(mine.id, ik, body.get("rot", []))
-    jti = b64d(body["jti"]) if "jti" in body else None
     if invite is not None:
         if jti != invite.jti or "ivs" not in body:
             raise LogInvalid("the request does not come from this invitation")
         message = link_message(sph, invite.jti, mine.id, mine.digest, b64d(body["nonce"]))
         crypto.ed25519_verify(invite.ipk, b64d(body["ivs"]), message)
-    elif "ivs" in body and jti is None:
-        raise FormatError("ivs without jti")
-    kems = {cert.dv: (cert.kem, cert.de) for cert in certs}
-    if "renew" in body:
-        kems[kid] = certificate.renewal(body["renew"])  # JOIN-007
     return JoinRequest(
         *(compact, envelope.digest, sph, mine.id, body["name"], ik, iks, kid, certs, kems),
         *(jti, invite is not None, body["iat"], body["exp"]),

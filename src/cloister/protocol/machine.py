@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from cloister import crypto
-from cloister.errors import KeyUnknown, LogInvalid, NotMember, VersionTooOld
+from cloister.errors import KeyUnknown, LogInvalid, NotMember
 from cloister.protocol import certificate, jws, keylog
 from cloister.protocol.certificate import Certificate
 from cloister.protocol.encoding import b64d, lp
@@ -37,8 +37,6 @@ def genesis(entry: Entry) -> SphereState:
     if entry.op != "create":
         refuse("LOG-003", "entry 0 is a create entry")
     body, row = entry.body, row_of("create", entry.body)
-    if body["v"] != 1:
-        raise VersionTooOld("the sphere was made by a newer version")  # LOG-010
     ik: Jwk = body["ik"]
     cert = certificate.verify(body["cert"], ik)
     if cert.dv != entry.kid:

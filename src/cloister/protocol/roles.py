@@ -44,14 +44,15 @@ def _row(op: str, row: dict[str, Any]) -> Row:
 
 
 ROWS: Final[dict[str, Row]] = {op: _row(op, row) for op, row in TABLE["ops"].items()}
+_POLICY: Final = shape(TABLE["policy"])  # ROLE-017
 _ACTS: Final = {op.partition(" ")[2] for op in ROWS if op.startswith("device ")}
 
 
 def row_of(op: str, body: dict[str, Any]) -> Row:
     """The row of an operation, its body checked (ROLE-002).
 
-    Raises VersionTooOld for an operation or device act this version does not know (LOG-010), FormatError for a body
-    of the wrong form.
+    Raises VersionTooOld for an operation, device act or ``v`` of a create that this version does not know (LOG-010),
+    FormatError for a body of the wrong form, the policy inside it included (ROLE-017).
     """
     name = op
     if op == "device":
@@ -60,7 +61,10 @@ def row_of(op: str, body: dict[str, Any]) -> Row:
             raise FormatError("device act expected")
         name = f"device {act}"
     row = ROWS.get(name) if " " not in op else None
-    if row is None:
-        raise VersionTooOld(f"operation {name[:40]!r} is not known")
+    later = op == "create" and type(body.get("v")) is int and body["v"] != 1
+    if row is None or later:
+        raise VersionTooOld(f"operation {name[:40]!r} is not known, or newer")
     row.body(body)
+    if "policy" in body:
+        _POLICY(body["policy"])
     return row

@@ -169,7 +169,8 @@ def _add(s: Step) -> Changes:
     _room(state, 1, len(new))
     before = old.devices if old else ()
     devices = before + tuple(dv for dv in new if dv not in before)
-    member = Member(request.id, request.name, s.body["role"], request.ik, devices, seq)
+    name = old.name if old else request.name  # ROLE-011
+    member = Member(request.id, name, s.body["role"], request.ik, devices, seq)
     invites = state.invites
     if invite is not None:
         invites = {**invites, invite.jti: replace(invite, left=invite.left - 1)}
