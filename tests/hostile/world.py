@@ -94,8 +94,14 @@ def mallory(now: int, name: str = "bo", *, claims: str = "") -> Mallory:
     """Fresh keys that claim somebody's name; the certificate names ``claims`` as its owner when given."""
     ik = account_keys.new_identity(crypto.random_bytes)
     device = account_keys.new_device(crypto.random_bytes)
-    cert = devices.certify(ik, claims or account_keys.account_id(ik), device, now)
+    cert = _forged(ik, claims, device, now) if claims else devices.certify(ik, account_keys.account_id(ik), device, now)
     return Mallory(name, ik, device, cert)
+
+
+def _forged(ik: bytes, claims: str, device: account_keys.DeviceKeys, now: int) -> str:
+    """A certificate that says it was issued by ``claims``; only its signature is Mallory's."""
+    body = jws.decode(devices.certify(ik, claims, device, now), "sph-dev+1").body
+    return jws.sign("sph-dev+1", {"kid": claims}, body, jws.identity_signer(ik))
 
 
 def digest_of(compact: str) -> str:
