@@ -31,12 +31,6 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "cloister serve --tls files --tls-cert chain.pem --tls-key key.pem --origins https://cloister.example",
     ),
     "cloister demo": ("cloister demo", "cloister demo --plain"),
-    "cloister doctor": ("cloister doctor", "cloister doctor harbour", "cloister doctor --json"),
-    "cloister version": ("cloister version",),
-    "cloister completion": (
-        'eval "$(cloister completion bash)"',
-        "cloister completion fish > ~/.config/fish/completions/cloister.fish",
-    ),
     "cloister account": ("cloister account new ada", "cloister account devices ls"),
     "cloister account new": (
         "cloister account new ada",
@@ -95,11 +89,20 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "cloister admin signup on": ("cloister admin signup on",),
     "cloister admin signup off": ("cloister admin signup off",),
     "cloister admin signup link": ("cloister admin signup link --uses 5 --for 7d",),
+    "cloister doctor": ("cloister doctor", "cloister doctor harbour", "cloister doctor --json"),
+    "cloister version": ("cloister version",),
+    "cloister completion": (
+        'eval "$(cloister completion bash)"',
+        "cloister completion fish > ~/.config/fish/completions/cloister.fish",
+    ),
 }  # fmt: skip
 
 
-def _visible(group: Any) -> list[tuple[str, Any]]:
-    return [(name, command) for name, command in group.commands.items() if not command.hidden]
+def _visible(path: str, group: Any) -> list[tuple[str, Any]]:
+    """Commands to show, in the order of the examples: as people meet them."""
+    order = {name: n for n, name in enumerate(EXAMPLES)}
+    found = [(name, one) for name, one in group.commands.items() if not one.hidden]
+    return sorted(found, key=lambda row: order.get(f"{path} {row[0]}", len(order)))
 
 
 def _about(command: Any) -> str:
@@ -172,8 +175,8 @@ def group(path: str, cmd: Any) -> str:
     """The help of a group; of the whole program with the common flags."""
     lines = [_about(cmd), "", "Examples:", *(f"  {line}" for line in EXAMPLES.get(path, ())), "", "Commands:"]
     rows = []
-    for name, one in _visible(cmd):
-        inner = [sub for sub, _ in _visible(one)] if hasattr(one, "commands") else []
+    for name, one in _visible(path, cmd):
+        inner = [sub for sub, _ in _visible(f"{path} {name}", one)] if hasattr(one, "commands") else []
         rows.append((f"{name} {'|'.join(inner)}".strip(), _about(one)))
     lines += _table(rows)
     if path == "cloister":
@@ -225,7 +228,7 @@ def manual(tree: Any) -> str:
 
 
 def _section(path: str, cmd: Any, lines: list[str]) -> None:
-    for name, one in _visible(cmd):
+    for name, one in _visible(path, cmd):
         inner = f"{path} {name}"
         if hasattr(one, "commands"):
             _section(inner, one, lines)

@@ -31,6 +31,7 @@ class Secrets:
 
     def __init__(self, flags: Flags) -> None:
         self.flags = flags
+        self._read: dict[str, str] = {}
 
     @cached_property
     def terminal(self) -> terminal.Terminal | None:
@@ -41,7 +42,10 @@ class Secrets:
         """The secret ``name`` (one of NAMES) from a descriptor or the file, or None. Raises Refused."""
         fd: int | None = getattr(self.flags, name.replace("-", "_") + "_fd")
         if fd is not None:
-            return read_fd(fd)
+            # Each name reads one line, once: a second look must not take the next secret or the end of the pipe.
+            if name not in self._read:
+                self._read[name] = read_fd(fd)
+            return self._read[name]
         if self.flags.secrets_file:
             value = self._file.get(name)
             return None if value is None else str(value)

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from cloister.cli import guide, shell
-from cloister.cli.faults import USAGE, Refused
+from cloister.cli.faults import INTERRUPTED, USAGE, Refused
 
 _HELP = {"help_option_names": ["--help", "-h"]}
 # Its own flags come from the relay's table of settings, so the relay reads them.
@@ -585,7 +585,9 @@ def execute(argv: Sequence[str]) -> None:
     if words[:1] == ["help"]:
         words = [*words[1:], "--help"]
     try:
-        root().main(args=words, prog_name="cloister", standalone_mode=False)
+        # Typer turns Ctrl-C into this code and goes on.
+        if root().main(args=words, prog_name="cloister", standalone_mode=False) == INTERRUPTED:
+            raise KeyboardInterrupt
     except typer.Abort:
         raise KeyboardInterrupt from None
     except Exception as error:
