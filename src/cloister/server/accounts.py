@@ -13,7 +13,7 @@ import msgspec
 from litestar import Request, get, post, put
 from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import UNSET
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from cloister import crypto
 from cloister.account import signup_check, slot_names, verifier
@@ -35,6 +35,8 @@ from cloister.server.writer import Batch
 
 SLOT_LIMIT = 262_144
 PAGE = 200
+# Entries of one key log: a device every day for years; bounds what one account can make the relay verify.
+KLOG_LIMIT = 2048
 
 
 def _relay(request: Request[Any, Any, Any]) -> Relay:
@@ -49,8 +51,10 @@ def _relay(request: Request[Any, Any, Any]) -> Relay:
 async def sign_up(request: Request[Any, Any, Any], data: JSONBody[api.NewAccount]) -> api.Token:
     """One transaction: ticket, account, key log, device, slots, perhaps a join request (SLOT-021)."""
     relay = _relay(request)
-    if data.ticket:
-        relay.by_code.take("code")
+    # The one code that stands for the whole relay has one bucket for everybody; later codes are longer.
+    if relay.setup_code or relay.settings.rate_address:
+        relay.by_code.take("setup" if relay.setup_code else request.scope["state"].get("address", "local"))
+    await relay.store.read(lambda conn: _knock(relay, conn, data))
     body = {name: value for name, value in msgspec.to_builtins(data).items() if name not in ("idem", "ticket", "join")}
     checked = signup_check.check(body, relay.now)
     request_seen = await _link_request(relay, data, checked)
@@ -79,6 +83,16 @@ async def sign_up(request: Request[Any, Any, Any], data: JSONBody[api.NewAccount
     token = await relay.writer.submit(run)
     relay.setup_code = None
     return token
+
+
+def _knock(relay: Relay, conn: Connection, data: api.NewAccount) -> None:
+    """Before anything costly: is there a reason to look at this sign-up at all? Raises AuthFailed."""
+    if data.ticket:
+        t = schema.ticket.c
+        if conn.execute(select(t.kind).where(t.h == code_hash(data.ticket))).first() is None:
+            raise AuthFailed("ticket")
+    elif relay.setup_code or (relay.signup != "open" and not (data.join and relay.signup_by_sphere)):
+        raise AuthFailed("ticket")
 
 
 async def _link_request(relay: Relay, data: api.NewAccount, checked: Checked) -> join_requests.Seen | None:
@@ -240,15 +254,15 @@ async def add_device(request: Request[Any, Any, Any], data: JSONBody[api.NewDevi
     relay, me = _relay(request), await caller(request)
     me.require_password()
 
+    log, after = await relay.store.read(lambda conn: _extended(conn, me.account, data.klog))
+    new = set(after.devices) - set(log.devices)
+    if len(new) != 1 or after.devices[next(iter(new))].compact != data.cert:
+        raise BadFormat("the entry does not add this certificate")
+    dv = new.pop()
+
     def run(batch: Batch) -> api.Token:
-        log = _key_log(batch.conn, me.account)
-        after = _extend(log, data.klog)
-        new = set(after.devices) - set(log.devices)
-        if len(new) != 1 or after.devices[next(iter(new))].compact != data.cert:
-            raise BadFormat("the entry does not add this certificate")
-        dv = new.pop()
+        _append_klog(batch, me.account, after.seq, data.klog)
         _insert_device(batch, me.account, dv, after.devices[dv].dk, data.cert)
-        batch.conn.execute(insert(schema.klog), {"id": me.account, "seq": after.seq, "jws": data.klog})
         return sessions.issue(relay, batch, me.account, sessions.DEVICE, dv)
 
     return await relay.writer.submit(run)
@@ -261,14 +275,14 @@ async def revoke_device(
     """Take a device out of the key log; its sessions end; level password."""
     relay, me = _relay(request), await caller(request)
     me.require_password()
+    log, after = await relay.store.read(lambda conn: _extended(conn, me.account, data.klog))
+    if set(log.devices) - set(after.devices) != {dv}:
+        raise BadFormat("the entry does not revoke this device")
 
     def run(batch: Batch) -> api.Done:
-        log = _key_log(batch.conn, me.account)
-        after = _extend(log, data.klog)
-        if set(log.devices) - set(after.devices) != {dv}:
-            raise BadFormat("the entry does not revoke this device")
-        batch.conn.execute(insert(schema.klog), {"id": me.account, "seq": after.seq, "jws": data.klog})
+        _append_klog(batch, me.account, after.seq, data.klog)
         batch.conn.execute(update(schema.device).where(schema.device.c.dv == dv).values(active=False))
+        batch.conn.execute(schema.inbox.delete().where(schema.inbox.c.dv == dv))
         sessions.end(batch, me.account, dv=dv)
         return api.Done()
 
@@ -277,10 +291,23 @@ async def revoke_device(
     return done
 
 
-def _key_log(conn: Connection, account: str) -> KeyLog:
+def _extended(conn: Connection, account: str, compact: str) -> tuple[KeyLog, KeyLog]:
+    """The stored key log, and the same with one more entry: verified beside the writer."""
     k = schema.klog.c
     rows = conn.execute(select(k.jws).where(k.id == account).order_by(k.seq)).all()
-    return keylog.verify_chain([row.jws for row in rows])
+    if len(rows) >= KLOG_LIMIT:
+        raise Conflict("the key log is full")
+    log = keylog.verify_chain([row.jws for row in rows])
+    return log, _extend(log, compact)
+
+
+def _append_klog(batch: Batch, account: str, seq: int, compact: str) -> None:
+    """Raises Conflict when the log has gone on since it was read."""
+    k = schema.klog.c
+    last = batch.conn.execute(select(func.max(k.seq)).where(k.id == account)).scalar_one()
+    if last != seq - 1:
+        raise Conflict("the key log has gone on", seq=last)
+    batch.conn.execute(insert(schema.klog), {"id": account, "seq": seq, "jws": compact})
 
 
 def _extend(log: KeyLog, compact: str) -> KeyLog:

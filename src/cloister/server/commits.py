@@ -272,10 +272,18 @@ def rotate_hint(state: SphereState) -> Hint:
 
 
 def _create(batch: Batch, last: SphereState) -> Sphere:
-    row = {"sph": last.sph, "head_seq": last.seq, "next_pos": 1, "mode": last.mode, "snap_seq": -1, "snap": None}
+    row = {
+        "sph": last.sph,
+        "head_seq": last.seq,
+        "next_pos": 1,
+        "mode": last.mode,
+        "retention": 0,
+        "snap_seq": -1,
+        "snap": None,
+    }
     key = batch.conn.execute(insert(schema.sphere), row).inserted_primary_key
     assert key is not None
-    sphere = Sphere(key[0], last.sph, last, 1, -1, Digests())
+    sphere = Sphere(key[0], last.sph, last, 1, -1, Digests(), dirty=True)
     batch.spheres.put(sphere)
     return sphere
 

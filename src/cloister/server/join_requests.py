@@ -8,6 +8,7 @@ Spec: API-030 to API-035, JOIN-009.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any, Final
@@ -55,9 +56,9 @@ async def look(relay: Relay, compact: str) -> Seen | None:
         if "jti" in body:
             if invite is None:
                 return None
-            request = joins.check_ivs(compact, view.state.sph, invite, relay.now)
+            request = await asyncio.to_thread(joins.check_ivs, compact, view.state.sph, invite, relay.now)
         else:
-            request = joins.verify(compact, view.state.sph, None, relay.now)
+            request = await asyncio.to_thread(joins.verify, compact, view.state.sph, None, relay.now)
     except (CheckFailed, RelayError):
         return None
     return Seen(request, view.state, invite)
@@ -113,7 +114,7 @@ async def ask(request: Request[Any, Any, Any], data: JSONBody[api.NewJoin]) -> a
         if own and seen is not None and _room(batch.conn, seen.state.sph):
             store(batch, seen.request, me.account, seen.state)
         else:
-            _insert(batch, envelope.digest, me.account, "", data.jws, body["exp"])
+            _insert(batch, envelope.digest, me.account, "", data.jws, min(body["exp"], batch.now + joins.MAX_LIFE))
 
     await relay.writer.submit(run)
     return api.JoinTaken(b64e(envelope.digest))
@@ -176,7 +177,7 @@ async def invite_open(request: Request[Any, Any, Any], sph: FromPath[str], jti: 
 
 async def _may_admit(relay: Relay, request: Request[Any, Any, Any], sph: str) -> SphereState:
     me = await caller(request)
-    view = await relay.view_for(sph, me.account)
+    view = await relay.view_for(sph, me.account, me.dv)
     if me.account not in _admitters(view.state):
         raise Forbidden("sphere")
     return view.state

@@ -100,6 +100,7 @@ sphere = Table(
     Column("head_seq", BigInteger, nullable=False),
     Column("next_pos", BigInteger, nullable=False),
     Column("mode", Text, nullable=False),
+    Column("retention", Integer, nullable=False),  # days, 0 is no limit
     Column("snap_seq", BigInteger, nullable=False),
     Column("snap", LargeBinary),  # state after entry snap_seq, only a shortcut: the entries decide
 )

@@ -21,7 +21,7 @@ import msgspec
 import structlog
 
 from cloister.errors import Busy, CloisterError, RelayError, TooLarge
-from cloister.server import socket
+from cloister.server import socket, upkeep
 from cloister.server.core import Relay
 from cloister.server.headers import security_headers
 from cloister.server.metrics import Metrics
@@ -84,9 +84,12 @@ class Shell:
             await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})
             raise
         self._stopping = False
+        chores = asyncio.create_task(upkeep.forever(self.relay))
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self.farewell()
+        chores.cancel()
+        await asyncio.gather(chores, return_exceptions=True)
         await self.relay.close()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -127,7 +130,9 @@ class Shell:
         """Limits by what is known before the body (LIM-001, LIM-003). Raises RelayError."""
         if self._stopping:
             raise Busy("stopping", retry_after=5)
-        self.relay.by_address.take(self.address(scope))
+        address = self.address(scope)
+        scope.setdefault("state", {})["address"] = address
+        self.relay.by_address.take(address)
         size = 0
         for name, value in scope["headers"]:
             size += len(name) + len(value)

@@ -8,7 +8,8 @@ Spec: API-010 to API-013, SRP-009 to SRP-011, CERT-009, VLT-010, LIM-002.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final, cast
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from litestar import Request, delete, get, post
 from litestar.params import FromPath, JSONBody
@@ -23,7 +24,9 @@ from cloister.protocol import api, dauth
 from cloister.protocol.encoding import b64d, b64e
 from cloister.server import schema, sessions
 from cloister.server.core import Relay
+from cloister.server.hub import Ended
 from cloister.server.sessions import caller
+from cloister.server.writer import Batch
 
 NONCE: Final = 32
 
@@ -31,6 +34,15 @@ NONCE: Final = 32
 def _relay(request: Request[Any, Any, Any]) -> Relay:
     relay: Relay = request.app.state.relay
     return relay
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A sign-in under way: whose, and the sealed verifier it was started with."""
+
+    pending: Pending
+    account: str
+    sealed: bytes = field(repr=False)
 
 
 def _record(conn: Connection, login: str) -> tuple[Record, str] | None:
@@ -56,7 +68,8 @@ async def start(request: Request[Any, Any, Any], data: JSONBody[api.AuthStart]) 
     public = _bytes(data.A)
     pending = await asyncio.to_thread(srp_server.start, relay.keys, candidate, public, relay.now, relay.rng)
     sid = b64e(relay.rng(16))
-    relay.logins.put(sid, (pending, found[1] if found else ""), relay.now)
+    started = Started(pending, found[1], found[0].sealed) if found else Started(pending, "", b"")
+    relay.logins.put(sid, started, relay.now)
     return api.AuthSalt(b64e(pending.salt16), sid, b64e(pending.public))
 
 
@@ -67,12 +80,22 @@ async def finish(request: Request[Any, Any, Any], data: JSONBody[api.AuthFinish]
     held = relay.logins.take(data.sid, relay.now)
     if held is None:
         raise AuthFailed("sid")
-    pending, account = cast("tuple[Pending, str]", held)
+    assert isinstance(held, Started)
+    started = held
     proof = await asyncio.to_thread(
-        srp_server.finish, pending, b64d(data.M1), realm=relay.realm, origins=relay.origins, now=relay.now
+        srp_server.finish, started.pending, b64d(data.M1), realm=relay.realm, origins=relay.origins, now=relay.now
     )
-    relay.by_login.reset(pending.login)
-    token = await relay.writer.submit(lambda batch: sessions.issue(relay, batch, account, sessions.PASSWORD))
+
+    def run(batch: Batch) -> api.Token:
+        # A password changed since the start proves nothing any more, nor does an account suspended since (SRP-011).
+        a = schema.account.c
+        row = batch.conn.execute(select(a.v, a.suspended).where(a.id == started.account)).one_or_none()
+        if row is None or row.suspended or bytes(row.v) != started.sealed:
+            raise AuthFailed("credentials changed")
+        return sessions.issue(relay, batch, started.account, sessions.PASSWORD)
+
+    token = await relay.writer.submit(run)
+    relay.by_login.reset(started.pending.login)
     return api.AuthProof(b64e(proof), token.token, token.id, token.until)
 
 
@@ -124,6 +147,7 @@ async def end_session(request: Request[Any, Any, Any], n: FromPath[str]) -> api.
         for (h,) in batch.conn.execute(select(s.h).where(s.account == me.account)).all():
             if n == sessions.name_of(bytes(h)) or (n == "this" and bytes(h) == me.h):
                 batch.conn.execute(schema.session.delete().where(s.h == h))
+                batch.effects.append(Ended(me.account, only=bytes(h)))
 
     await relay.writer.submit(run)
     return api.Done()

@@ -105,6 +105,7 @@ class SphereCache:
                     "next_pos": sphere.next_pos,
                     "head_seq": sphere.state.seq,
                     "mode": sphere.state.mode,
+                    "retention": sphere.state.policy.retention,
                 }
                 if sphere.state.seq - sphere.snap_seq >= SNAPSHOT_EVERY:
                     values["snap"] = encode_state(sphere.state)
