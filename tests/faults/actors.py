@@ -116,12 +116,29 @@ async def rotate(client: Any, what: dict[str, Any]) -> None:
     await sphere.send(what["text"])
 
 
-async def remove(client: Any, what: dict[str, Any]) -> None:
-    await client.unlock_with_key(bytes.fromhex(what["key"]))
-    await client.sphere(what["sphere"]).remove(what["who"], text=what["text"])
+async def rotate_forgetful(client: Any, what: dict[str, Any]) -> None:
+    """A build with one promise broken, for a control run: the new key is in memory only until the answer came."""
+    from cloister.client import commits
+
+    whole = commits.pledge
+
+    def pledge(ctx: Any, draft: Any, **more: Any) -> Any:
+        kept = whole(ctx, draft, **more)
+        with ctx.store.step():
+            row = json.loads(ctx.store.one("SELECT data FROM pledge WHERE idem = ?", kept.idem)[0])
+            ctx.store.run("UPDATE pledge SET data = ? WHERE idem = ?", json.dumps({**row, "secret": None}), kept.idem)
+        return kept
+
+    commits.pledge = pledge
+    await rotate(client, what)
 
 
-ACTS: dict[str, Act] = {"sign_up": sign_up, "change_password": change_password, "rotate": rotate, "remove": remove}
+ACTS: dict[str, Act] = {
+    "sign_up": sign_up,
+    "change_password": change_password,
+    "rotate": rotate,
+    "rotate_forgetful": rotate_forgetful,
+}
 
 
 # --- the warmed process --------------------------------------------------------------------------------------------

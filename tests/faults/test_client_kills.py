@@ -135,7 +135,21 @@ async def opens(at: House, password: str) -> bool:
 
 async def test_commit(tmp_path: Path) -> None:
     """Killed anywhere in a rotation: the epoch in the log is one whose key is here, and speaking goes on."""
-    async with house(tmp_path) as at:
+    await kill_in_commit(tmp_path, "rotate")
+
+
+async def test_a_client_that_keeps_the_new_key_in_memory_only_is_caught(tmp_path: Path) -> None:
+    """Control: without the durable key one of the deaths loses the epoch."""
+    with pytest.raises(Lost):
+        await kill_in_commit(tmp_path, "rotate_forgetful")
+
+
+class Lost(AssertionError):
+    """The log has an epoch whose key nobody holds any more."""
+
+
+async def kill_in_commit(folder: Path, act: str) -> None:
+    async with house(folder) as at:
         client = at.open(at.ada)
         await client.unlock(PASSWORD)
         sphere = await client.create_sphere("Kitchen")
@@ -143,13 +157,14 @@ async def test_commit(tmp_path: Path) -> None:
         await client.close()
         said = 0
         for k in range(1, MOST):
-            steps = at.actors.act("rotate", at.ada, at.origin, k, key=key, sphere=sphere.sph, text=f"words {k}")
+            steps = at.actors.act(act, at.ada, at.origin, k, key=key, sphere=sphere.sph, text=f"words {k}")
             client = at.open(at.ada)
             await client.unlock_with_key(bytes.fromhex(key))
             await client.sync()
             mine = client.sphere(sphere.sph)
             keys = mine.keys()
-            assert all(held for _, held in keys), f"step {k}: a key is lost: {keys}"
+            if not all(held for _, held in keys):
+                raise Lost(f"step {k}: {keys}")
             assert mine.info.epoch == max(n for n, _ in keys)
             await mine.send(f"after {k}")
             await client.sync()
