@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cloister.client.events import ItemHeld, MessageSent
-from cloister.errors import NotFound, UsageError
+from cloister.errors import Forbidden, NotFound, UsageError
 from tests.scenarios.world import World, harbour, hear, sent, texts, waits
 
 
@@ -172,3 +172,46 @@ async def test_items_are_found_by_prefix_and_told_when_sent(w: World) -> None:
     await people["ada"].retry(item.id[:8])
     told = [e for e in heard if isinstance(e, MessageSent)]
     assert [(e.item.id, e.message.text if e.message else "") for e in told] == [(item.id, "Later")]
+
+
+async def test_a_mode_that_goes_up_and_down_again(w: World) -> None:
+    """CLT-016: what was written while encrypted is asked about, however often the mode changed before."""
+    people = await w.sphere_of("ada", "bo")
+    ada, bo = harbour(people["ada"]), harbour(people["bo"])
+    await ada.set_mode("open")
+    await ada.set_mode("e2ee")
+    await people["bo"].sync()
+    assert bo.info.mode == "e2ee"
+    w.network("bo").up = False
+    waits(await bo.send("Written encrypted"))
+    await ada.set_mode("open")
+    w.network("bo").up = True
+    await people["bo"].sync()
+    assert people["bo"].outbox()[0].question == "mode"
+
+
+async def test_one_open_message_in_an_encrypted_sphere(w: World) -> None:
+    """CLT-016, MSG-008: only where the policy allows it, and marked as open for everybody."""
+    people = await w.sphere_of("ada", "bo")
+    ada = harbour(people["ada"])
+    with pytest.raises(UsageError):
+        await ada.send("Hello server", openly=True)
+    await ada.set_policy(plaintext=True)
+    sent(await ada.send("Hello server", openly=True))
+    sent(await ada.send("Hello friends"))
+    await people["bo"].sync()
+    assert [(m.text, m.open) for m in harbour(people["bo"]).messages()] == [
+        ("Hello server", True),
+        ("Hello friends", False),
+    ]
+
+
+async def test_the_mode_of_a_sphere_is_no_word_of_the_relay(w: World) -> None:
+    """CLT-016, CLT-019: nothing but the owner's entry makes a client speak in clear."""
+    people = await w.sphere_of("ada", "bo")
+    with pytest.raises(Forbidden):
+        await harbour(people["bo"]).set_mode("open")
+    said = sent(await harbour(people["bo"]).send("Still sealed"))
+    row = await harbour(people["bo"]).seen(said)
+    assert row.header["enc"] == "A256GCM"
+    assert "sealed" not in row.stored

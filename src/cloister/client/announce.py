@@ -7,6 +7,8 @@ Spec: CLT-009, CLT-022.
 
 from __future__ import annotations
 
+from typing import Final
+
 from cloister.client import people, stops
 from cloister.client.context import Context
 from cloister.client.events import (
@@ -55,8 +57,21 @@ def entry(ctx: Context, rep: Replica, before: SphereState | None, one: Entry, ev
         events.append(NewKey(rep.sph, state.ep, who, _why(why), state.ep in rep.keys))
     elif change.op in ("mode", "delivery", "custody", "policy", "meta", "invite", "revoke-invite"):
         if change.op == "mode" and before is not None:
-            rep.note["mode_seen"] = rep.note.get("mode_seen", before.mode)
+            _mode(rep, before.mode, state.mode)
         events.append(SphereChanged(rep.sph, change.op, who))
+
+
+# How much a mode keeps from the relay: texts written under a stronger one are not sent under a weaker one unasked.
+MODES: Final = {"e2ee": 2, "open": 1, "public": 0}
+
+
+def _mode(rep: Replica, before: str, now: str) -> None:
+    """Until a weaker mode was answered for, a person counts as knowing the stronger one (CLT-016)."""
+    known = rep.note.get("mode_seen", before)
+    if MODES[now] < MODES[known]:
+        rep.note["mode_seen"] = known
+    else:
+        rep.note.pop("mode_seen", None)
 
 
 def ctx_name(ctx: Context, state: SphereState, id: str) -> str:  # noqa: A002 - the spec's word

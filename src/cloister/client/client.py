@@ -272,13 +272,20 @@ class Client:
     async def sign_in(self, login: str, password: str, device_name: str = "") -> None:
         """Make this profile a new device of an existing account (CLT-005).
 
-        In a profile that has a device already it is replaced: what only it held (waiting texts, keys kept only here)
-        is carried over if the same password opens it, and the old device is revoked. Raises AuthFailed, Downgrade.
+        A locked profile of the same account is merely unlocked. A device that is of no more use (copied, removed, never
+        finished, or its password forgotten here) is replaced: what only it held (waiting texts, keys kept only here) is
+        carried over if the password opens it, and the old device is revoked. Raises AuthFailed, Downgrade, UsageError.
         """
-        old = self._vault
-        if old is not None and not (old.pending or self._must_renew()):
-            raise UsageError("this profile is signed in already")
-        kept = await self._carry(old, password) if old is not None and not old.pending else None
+        old, kept = self._vault, None
+        if old is not None and not old.pending:
+            if self._ctx is not None and not self._must_renew():
+                raise UsageError("this profile is signed in already")
+            kept = await self._carry(old, password)
+            if kept is not None and not self._must_renew():
+                if login.strip().lower() == old.login:
+                    return  # the device is as good as before: it is open now
+                self.lock()
+                raise UsageError("this profile belongs to another account")
         self.lock()
         name = self._name_device(device_name)
         realm = old.realm if old is not None else None
@@ -299,10 +306,10 @@ class Client:
             await self.sync()
 
     def _must_renew(self) -> bool:
-        """Whether the present device is of no more use: retired, revoked, or locked for good."""
-        if self._ctx is None:
-            return True
-        return bool(self._ctx.store.get("retired")) or self._ctx.dv in self._ctx.store.get("revoked", [])
+        """Whether the open device is of no more use: copied, revoked, or its enrolment was never finished."""
+        store = self.context.store
+        unfinished = store.get("klog") is None
+        return unfinished or bool(store.get("retired")) or self.context.dv in store.get("revoked", [])
 
     async def _carry(self, old: Vault, password: str) -> enrol.Kept | None:
         try:
@@ -488,7 +495,7 @@ class Client:
             ),
             compose.SetMeta(meta.Text(title, topic)),
         ]  # fmt: skip
-        draft = compose.compose(None, None, commits.author(ctx), intents, now=ctx.now(), rng=ctx.rng)
+        draft = commits.composed(None, None, commits.author(ctx), intents, now=ctx.now(), rng=ctx.rng)
         rep = await commits.create(ctx, draft)
         await self._after_key(rep.sph)
         return Sphere(self, rep.sph)

@@ -25,12 +25,14 @@ from cloister.errors import (
     Conflict,
     Forbidden,
     Internal,
+    LogInvalid,
     LogRollback,
     RateLimited,
     RelayError,
     StaleEpoch,
     StaleHead,
     Unreachable,
+    UsageError,
 )
 from cloister.protocol import entry as entries
 from cloister.protocol.chain import ChainHead
@@ -115,6 +117,19 @@ async def create(ctx: Context, draft: Draft) -> Replica:
     return ctx.replica(sph)
 
 
+def composed(*parts: Any, **more: Any) -> Draft:
+    """``compose.compose``, whose refusals are the caller's here: the log itself is verified and at rest.
+
+    Raises Forbidden for a missing right, UsageError for what the rules exclude, KeyUnknown, FormatError.
+    """
+    try:
+        return compose.compose(*parts, **more)
+    except LogInvalid as error:
+        if error.data.get("rule") == "ROLE-003":
+            raise Forbidden(error.detail) from None
+        raise UsageError(error.detail) from None
+
+
 async def commit(
     ctx: Context,
     rep: Replica,
@@ -126,8 +141,8 @@ async def commit(
     """Compose and commit what ``make`` asks for on the present head, again after every lost race (CLT-013).
 
     ``make`` is asked anew each time and may find nothing left to do (an empty list and no words): returns False then.
-    Call as the sphere's writer. Raises the stop of a stopped sphere, LogInvalid for what the log forbids, Unreachable
-    (the pledge stays), Busy after too many lost races, and refusals of the relay.
+    Call as the sphere's writer. Raises the stop of a stopped sphere, Forbidden for what the rules forbid this account,
+    Unreachable (the pledge stays), Busy after too many lost races, and refusals of the relay.
     """
     await settle_all(ctx, rep)
     for _ in range(MAX_RACES):
@@ -139,10 +154,14 @@ async def commit(
         heads = await chain_heads(ctx, rep, intents)
         rep = ctx.replica(rep.sph)
         state, history = rep.known
-        draft = compose.compose(
-            state, history, author(ctx), intents, now=ctx.now(), rng=ctx.rng, keys=rep.keys,
-            meta_text=keys.read_meta(ctx, rep), heads=heads, words=spoken,
-        )  # fmt: skip
+        try:
+            draft = composed(
+                state, history, author(ctx), intents, now=ctx.now(), rng=ctx.rng, keys=rep.keys,
+                meta_text=keys.read_meta(ctx, rep), heads=heads, words=spoken,
+            )  # fmt: skip
+        except LogInvalid as error:
+            # What this account wants is against the rules; nothing is wrong with the log.
+            raise Forbidden(error.detail) from None
         if await settle(ctx, rep, pledge(ctx, draft, out=out)):
             return True
     raise Busy("too many commits at once", retry_after=2.0)

@@ -21,6 +21,7 @@ from cloister.protocol import entry as entries
 from cloister.protocol.encoding import b64d, b64e
 from cloister.protocol.keylog import KeyLog
 from cloister.protocol.p2p import Letter
+from cloister.sphere.epoch import EpochKey
 
 STREAM: Final = "inbox"
 MAX_PROOF: Final = 64
@@ -112,30 +113,35 @@ async def _letter(ctx: Context, compact: str) -> None:
 
 
 async def _share(ctx: Context, rep: Replica, letter: Letter) -> None:
-    compact = letter.envelope.compact
-    try:
-        key = keys.open_share(ctx, rep, compact) if rep.history is not None else None
-    except CheckFailed as error:
-        if error.code != "C_KEY_UNKNOWN":
-            _evidence(ctx, letter, error)
-            raise
-        key = None
+    """Keep the key in a share; one that cannot be judged yet is kept itself (CLT-017)."""
+    key = _open(ctx, rep, letter) if rep.history is not None else None
     if key is None:
         try:
             await logbook.pull(ctx, rep)
-            rep = ctx.replica(rep.sph)
-            key = keys.open_share(ctx, rep, compact)
-        except (RelayError, CheckFailed) as error:
-            if error.code in ("C_KEY_UNKNOWN", "E_FORBIDDEN"):
-                _keep(ctx, letter)
-                return
-            _evidence(ctx, letter, error)
-            raise
+        except (RelayError, CheckFailed):
+            _keep(ctx, letter)
+            return
+        rep = ctx.replica(rep.sph)
+        key = _open(ctx, rep, letter)
+    if key is None:
+        _keep(ctx, letter)
+        return
     with ctx.store.step() as events:
         keys.keep(ctx, rep, [key], events)
         if rep.known[1].owner_of(letter.kid) == rep.note.get("inviter"):
             rep.note["confirmed"] = True
         rep.save_note(ctx.store)
+
+
+def _open(ctx: Context, rep: Replica, letter: Letter) -> EpochKey | None:
+    """The key, None while the log does not reach the share's epoch or sender. Raises CheckFailed for a bad share."""
+    try:
+        return keys.open_share(ctx, rep, letter.envelope.compact)
+    except CheckFailed as error:
+        if error.code == "C_KEY_UNKNOWN":
+            return None
+        _evidence(ctx, letter, error)
+        raise
 
 
 def _keep(ctx: Context, letter: Letter) -> None:

@@ -143,6 +143,8 @@ def _store(
     row = _row(ctx, rep, compact, pos, verdict, opened)
     if row is None:
         return 0
+    if verdict.status == "version" or verdict.replaces:
+        _compare_versions(ctx, rep, row)
     if old is not None:
         store.run("DELETE FROM message WHERE id = ?", old[0])
         row["pos"] = max(pos, old[1])
@@ -154,6 +156,25 @@ def _store(
         rep.note["count"] = int(rep.note.get("count", 0)) + (head.ep == rep.known[0].ep)
     _tell(ctx, rep, row, opened, events, new=old is None or old[2] in ("quarantined", "hidden"))
     return int(verdict.status in ("authentic", "waiting") and old is None)
+
+
+def _compare_versions(ctx: Context, rep: Replica, row: dict[str, Any]) -> None:
+    """Two authentic messages at one place of a chain must be the same words sealed twice (RUN-006); if not, two
+    programs write with one device's key, and the words that do not stand are shown once, as what they are."""
+    others = ctx.store.all(
+        "SELECT id, cid, state FROM message WHERE sph = ? AND dv = ? AND seq = ? AND h <> ? AND cid <> '' ORDER BY id",
+        rep.sph, row["dv"], row["seq"], row["h"],
+    )  # fmt: skip
+    said = {row["cid"], ""}
+    standing = next((cid for _, cid, state in others if state == "sent"), None)
+    if row["state"] == "hidden" and standing is not None and row["cid"] not in ("", standing):
+        if not any(cid == row["cid"] and state == "damaged" for _, cid, state in others):
+            row["state"], row["code"] = "damaged", "C_REPLAY"
+        return
+    for other, cid, state in others:
+        if cid not in said and state == "hidden":
+            ctx.store.run("UPDATE message SET state = 'damaged', code = 'C_REPLAY' WHERE id = ?", other)
+        said.add(cid)
 
 
 def _watch_own(ctx: Context, rep: Replica, message: Message) -> None:
@@ -194,6 +215,8 @@ def _row(
         row["state"] = "quarantined"
     elif verdict.status == "version":
         row["state"] = "hidden"
+        if opened is not None and opened.payload is not None:
+            fill(row, opened.payload, role=opened.role, clear=head.enc == messages.CLEAR)
     elif verdict.status == "authentic" and opened is not None:
         row["author"] = opened.author
         if opened.payload is not None:

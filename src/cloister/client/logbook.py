@@ -24,6 +24,8 @@ from cloister.protocol.history import History
 from cloister.protocol.state import SphereState
 
 PAGE: Final = 500
+# Entries of either side kept as evidence.
+MAX_PROOF: Final = 64
 E = TypeVar("E", bound=CloisterError)
 
 
@@ -151,15 +153,17 @@ async def _judge_rival(ctx: Context, rep: Replica, rival: Entry) -> CheckFailed:
             low = middle + 1
         else:
             high = middle
-    theirs = (await ctx.relay.log(rep.sph, low, PAGE)).entries
+    theirs = (await ctx.relay.log(rep.sph, low, MAX_PROOF)).entries
     mine = [row[0] for row in ctx.store.all("SELECT jws FROM entry WHERE sph = ? AND seq >= ? ORDER BY seq LIMIT ?",
-                                            rep.sph, low, PAGE)]  # fmt: skip
-    evidence = {"common": low - 1, "mine": mine, "theirs": theirs}
+                                            rep.sph, low, MAX_PROOF)]  # fmt: skip
+    evidence: dict[str, Any] = {"common": low - 1, "mine": mine, "theirs": theirs}
     try:
+        attached = await _attachments(ctx, rep.sph, theirs)
+        evidence["attach"] = {b64e(h): compact for h, compact in attached.items()}
         if low == 0:
             raise LogInvalid("the first entry differs: another sphere")
         state = replay(ctx, rep.sph, low - 1)
-        machine.apply(state, entries.decode(theirs[0]), await _attachments(ctx, rep.sph, theirs[:1]))
+        machine.apply(state, entries.decode(theirs[0]), attached)
     except (CheckFailed, VersionTooOld, IndexError) as error:
         return _stop(ctx, rep, LogInvalid(f"a different log that does not verify: {error}"), evidence)
     return _stop(ctx, rep, LogFork("two validly signed histories", seq=low), evidence)

@@ -17,7 +17,7 @@ from cloister.account.state_slot import Pin, State
 from cloister.client.context import Context
 from cloister.client.records import DeviceInfo
 from cloister.client.replica import Replica, new_note
-from cloister.errors import Conflict, DeviceRevoked, Forbidden
+from cloister.errors import Conflict, DeviceRevoked, Forbidden, LogRollback
 from cloister.protocol import jws, keylog
 from cloister.protocol.encoding import b64d, b64e
 from cloister.protocol.ids import Jwk
@@ -147,7 +147,9 @@ async def read(ctx: Context, active: Mapping[str, bytes]) -> State | None:
         if pin is None:
             return None
         raise
-    if slot.mkv != ctx.mkv:
+    if slot.mkv < ctx.mkv:
+        raise LogRollback("a state under an earlier master key than this device has seen")
+    if slot.mkv > ctx.mkv:
         ctx.store.put("mk_due", slot.mkv)
         return None
     return state_slot.open_state(ctx.mk, ctx.id, int(slot.ctr or 0), b64d(slot.bytes), active, pin)

@@ -14,7 +14,7 @@ import json
 from typing import Any, Final
 
 from cloister import crypto
-from cloister.client import commits, intake, keys, people, queue, stops
+from cloister.client import announce, commits, intake, keys, people, queue, stops
 from cloister.client.context import Context
 from cloister.client.events import ItemHeld
 from cloister.client.replica import Replica
@@ -36,13 +36,13 @@ from cloister.errors import (
 )
 from cloister.protocol.chain import ChainHead
 from cloister.protocol.encoding import b64d, b64e, lp
+from cloister.protocol.state import SphereState
 from cloister.sphere import epoch
 from cloister.sphere import message as messages
 from cloister.sphere.compose import Rotate, Words
 from cloister.sphere.message import Place
 from cloister.sphere.payload import Payload
 
-MODES: Final = {"e2ee": 2, "open": 1, "public": 0}
 MAX_TRIES: Final = 8
 _FINAL: Final = (BadFormat, TooLarge)
 
@@ -58,13 +58,18 @@ def surroundings(ctx: Context, rep: Replica) -> dict[str, Any]:
     }
 
 
+def open_claims(rep: Replica) -> list[str]:
+    """Devices that claim another history and have not been heard yet (CLT-020)."""
+    return [dv for dv, claim in rep.note.get("claims", {}).items() if not claim.get("answered")]
+
+
 def put(ctx: Context, rep: Replica, payload: Payload) -> str:
     """Queue a payload durably; returns the item's id."""
     item = b64e(payload.cid)
     row = {
         "kind": payload.kind, "text": payload.text, "re": b64e(payload.re), "on": payload.on, "about": payload.about,
-        "at": ctx.now(), "seen": surroundings(ctx, rep), "question": "", "code": "", "anyway": False, "jws": "",
-        "tries": 0,
+        "openly": payload.pt, "at": ctx.now(), "seen": surroundings(ctx, rep), "question": "", "code": "",
+        "claims": [], "jws": "", "tries": 0,
     }  # fmt: skip
     with ctx.store.step():
         ctx.store.run(
@@ -85,7 +90,7 @@ def retry(ctx: Context, item: str, *, anyway: bool) -> None:
     with ctx.store.step():
         stored["code"] = ""
         if anyway:
-            stored["question"], stored["anyway"] = "", True
+            stored["question"], stored["claims"] = "", open_claims(rep)
             if rep.note.pop("mode_seen", None) is not None:
                 rep.save_note(ctx.store)
             stored["seen"] = surroundings(ctx, rep)
@@ -107,14 +112,12 @@ def drop(ctx: Context, item: str) -> None:
 
 def question(ctx: Context, rep: Replica, row: dict[str, Any]) -> str:
     """Why an item has to be asked about before it is sealed now; "" when it goes as it was meant (CLT-016)."""
-    if row["anyway"]:
-        return ""
     seen, now = row["seen"], surroundings(ctx, rep)
-    if MODES[rep.known[0].mode] < MODES[seen["mode"]]:
+    if announce.MODES[rep.known[0].mode] < announce.MODES[seen["mode"]]:
         return "mode"
     if seen["verified"] and not now["verified"]:
         return "confirmed"
-    if any(not claim.get("answered") for claim in rep.note.get("claims", {}).values()):
+    if set(open_claims(rep)) - set(row["claims"]):
         return "claim"
     return ""
 
@@ -243,9 +246,10 @@ def _hold(ctx: Context, rep: Replica, item: str, row: dict[str, Any], asks: str)
         events.append(ItemHeld(rep.sph, queue.record(item, rep.sph, "held", row)))
 
 
-def payload_of(item: str, row: dict[str, Any]) -> Payload:
+def payload_of(item: str, row: dict[str, Any], state: SphereState) -> Payload:
     """The payload an item was composed as; its cid is the item's id for ever."""
-    return Payload(row["kind"], b64d(item), row["text"], b64d(row["re"]), row["on"], row["about"])
+    openly = row["openly"] and state.mode == "e2ee"
+    return Payload(row["kind"], b64d(item), row["text"], b64d(row["re"]), row["on"], row["about"], openly)
 
 
 def _place(ctx: Context, rep: Replica, tries: int) -> Place:
@@ -256,9 +260,11 @@ def _place(ctx: Context, rep: Replica, tries: int) -> Place:
 def _seal(ctx: Context, rep: Replica, item: str, row: dict[str, Any]) -> None:
     """Seal an item for the present head and write that down before anybody sees it (CLT-014)."""
     state = rep.known[0]
+    payload = payload_of(item, row, state)
     compact = messages.seal(
-        payload_of(item, row), _place(ctx, rep, row["tries"]), sph=rep.sph, dv=ctx.dv, signer=ctx.sign,
-        iat=max(ctx.now(), state.iat), rng=ctx.rng, key=rep.sending_key if state.mode == "e2ee" else None,
+        payload, _place(ctx, rep, row["tries"]), sph=rep.sph, dv=ctx.dv, signer=ctx.sign,
+        iat=max(ctx.now(), state.iat), rng=ctx.rng,
+        key=rep.sending_key if state.mode == "e2ee" and not payload.pt else None,
     )  # fmt: skip
     row["jws"], row["tries"] = compact, row["tries"] + 1
     with ctx.store.step():
@@ -333,7 +339,7 @@ def words_of(ctx: Context, rep: Replica, item: str, row: dict[str, Any]) -> Word
     """An item as the message of a commit."""
     chain = intake.own_chain(ctx, rep.sph)
     head = ChainHead(chain.last, chain.digest, chain.runs[-1].ls) if chain.runs else None
-    return Words(payload_of(item, row), head, row["tries"])
+    return Words(payload_of(item, row, rep.known[0]), head, row["tries"])
 
 
 async def _rotate_and_speak(ctx: Context, rep: Replica, item: str, row: dict[str, Any], depth: int) -> bool:

@@ -36,6 +36,9 @@ from cloister.sphere.payload import Payload
 if TYPE_CHECKING:
     from cloister.client.client import Client
 
+# Entries of the own log that go into evidence when no common position is known.
+MAX_PAST = 10_000
+
 
 def sphere_info(ctx: Context, rep: Replica) -> SphereInfo:
     """The record of a sphere, from the local store."""
@@ -284,11 +287,20 @@ class Sphere:
     def _mid(self, message: str | Message) -> bytes:
         return b64d(message.mid if isinstance(message, Message) else self.message(message).mid)
 
-    async def send(self, text: str, reply_to: str | Message | None = None) -> OutboxItem | Message:
-        """Queue a text durably, then try to send it. Returns the Message, or the OutboxItem still waiting."""
+    async def send(
+        self, text: str, reply_to: str | Message | None = None, *, openly: bool = False
+    ) -> OutboxItem | Message:
+        """Queue a text durably, then try to send it. Returns the Message, or the OutboxItem still waiting.
+
+        ``openly`` sends this one in clear in an encrypted sphere, if its policy allows that. Raises UsageError.
+        """
+        state = self._state
+        if openly and state.mode == "e2ee" and not state.policy.plaintext:
+            raise UsageError("this sphere allows no open messages")
+        clear = openly and state.mode == "e2ee"
         if reply_to is None:
-            return await self._say(Payload("msg", self._cid(), text))
-        return await self._say(Payload("comment", self._cid(), text, self._mid(reply_to)))
+            return await self._say(Payload("msg", self._cid(), text, pt=clear))
+        return await self._say(Payload("comment", self._cid(), text, self._mid(reply_to), pt=clear))
 
     async def edit(self, message: str | Message, text: str) -> OutboxItem | Message:
         """Replace the text of an own message. Raises UsageError for somebody else's."""
@@ -507,7 +519,8 @@ class Sphere:
         if stop is None:
             raise NotFound("nothing is stopped here")
         ctx = self._ctx
-        common = int(stop.data.get("evidence", {}).get("common", -1))
+        found = dict(stop.data.get("evidence", {}))
+        common = int(found.get("common", MAX_PAST))
         past = ctx.store.all("SELECT jws FROM entry WHERE sph = ? AND seq <= ? ORDER BY seq", self.sph, common)
         attached = ctx.store.all("SELECT h, jws FROM attach WHERE sph = ?", self.sph)
         return {
@@ -518,8 +531,8 @@ class Sphere:
             "at": stop.at,
             "sph": self.sph,
             "past": [row[0] for row in past],
-            "attach": {b64e(bytes(h)): compact for h, compact in attached},
-            **stop.data["evidence"],
+            **found,
+            "attach": {**{b64e(bytes(h)): compact for h, compact in attached}, **found.get("attach", {})},
         }
 
     async def acknowledge(self, code: str) -> None:

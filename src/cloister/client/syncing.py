@@ -92,6 +92,10 @@ async def sphere(ctx: Context, sph: str, tally: Tally) -> None:
             await _sphere(ctx, sph, tally)
         except Forbidden:
             rep = ctx.replica(sph)
+            if rep.status == "entering" and rep.history is None and "floor" not in rep.note:
+                # Heard of in a letter only, and the relay knows nothing of us there: a stray letter.
+                ctx.store.run("DELETE FROM sphere WHERE sph = ?", sph)
+                ctx.replicas.pop(sph, None)
             if rep.status == "active":
                 # No signed entry shows a removal: the relay merely refuses (CLT-030).
                 tally.faults.append("E_FORBIDDEN")
