@@ -145,8 +145,6 @@ def steps(
     for one in entries:
         state = machine.genesis(one) if state is None else machine.apply(state, one, commit.attach)
         states.append(state)
-        if chain_heads is not None:
-            _compare_tails(state, chain_heads)
     last = states[-1]
     if last.sph != commit.sph:
         refuse("COM-003", "the commit names another sphere")
@@ -158,12 +156,14 @@ def steps(
     _wraps(commit, states)
     _link(commit, states)
     if commit.msg is not None:
-        _message(commit.msg, last, chain_heads or {}, skip_chain=chain_heads is None)
+        _message(commit.msg, last)
+    if chain_heads is not None:
+        settle(states, commit, chain_heads)
     return states
 
 
 def settle(states: list[SphereState], commit: Commit, chain_heads: Mapping[str, ChainHead]) -> None:
-    """What of ``steps`` depends on stored messages, for a relay that ran it before with None (COM-009, COM-011).
+    """What of ``steps`` depends on stored messages and comes last: COM-009, CHN-007. A relay may run it by itself.
 
     Raises StaleHead (tails: heads) and Conflict (the message's chain has gone on).
     """
@@ -239,17 +239,15 @@ def _link(commit: Commit, states: list[SphereState]) -> None:
             refuse("COM-010", "a link blob goes with an epoch that has one before it")
 
 
-def _message(compact: str, last: SphereState, heads: Mapping[str, ChainHead], *, skip_chain: bool) -> None:
-    """The first message under the new state: sealed at its head, by the same device (COM-011)."""
+def _message(compact: str, last: SphereState) -> None:
+    """The first message under the new state: sealed at its head, by the same device (COM-011); all but CHN-007."""
     envelope = jws.decode(compact, "sph-msg+1")
     header = envelope.header
     if header["kid"] != last.change.by:
         refuse("COM-011", "the message has another author")
     if last.mode == "e2ee" and last.hard:
         raise StaleEpoch("COM-011: the sphere is marked")
-    head = heads.get(header["kid"])
-    if skip_chain and header["seq"] > 1:
-        head = ChainHead(header["seq"] - 1, b64d(header["ph"]))
+    head = ChainHead(header["seq"] - 1, b64d(header["ph"])) if header["seq"] > 1 else None
     chain.admit(last, None, envelope, head)
 
 
