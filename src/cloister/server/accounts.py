@@ -25,7 +25,7 @@ from cloister.errors import (
     Conflict,
     Forbidden,
 )
-from cloister.protocol import api, jws, keylog
+from cloister.protocol import api, entry, jws, keylog
 from cloister.protocol.encoding import b64d, b64e, lp
 from cloister.protocol.keylog import KeyLog
 from cloister.server import join_requests, schema, sessions
@@ -132,12 +132,20 @@ def _count_sphere_ticket(batch: Batch, seen: join_requests.Seen) -> None:
     t, h = schema.ticket, ticket_of_invite(seen.request.sph, seen.invite.jti)
     row = batch.conn.execute(select(t.c.uses).where(t.c.h == h)).one_or_none()
     used = -row.uses if row else 0
-    if used >= seen.invite.left:
+    if used >= _uses(batch.conn, seen.request.sph, seen.invite.seq):
         raise AuthFailed("ticket")
     if row is None:
         batch.conn.execute(insert(t), {"h": h, "kind": "sphere", "uses": -1, "exp": seen.invite.exp})
     else:
         batch.conn.execute(update(t).where(t.c.h == h).values(uses=row.uses - 1))
+
+
+def _uses(conn: Connection, sph: str, seq: int) -> int:
+    """The uses an invitation began with: what is left of them also counts down when known people come in."""
+    item, sphere = schema.item.c, schema.sphere.c
+    query = select(item.jws).join(schema.sphere, sphere.n == item.sphere)
+    row = conn.execute(query.where(sphere.sph == sph, item.kind == schema.ENTRY, item.seq == seq)).one()
+    return int(entry.decode(row.jws).body["uses"])
 
 
 def _insert_account(batch: Batch, c: Checked, record: verifier.Record, *, admin: bool) -> None:
@@ -159,8 +167,8 @@ def _insert_account(batch: Batch, c: Checked, record: verifier.Record, *, admin:
             "created": batch.now,
         },
     )
-    for seq, entry in enumerate(c.klog_entries):
-        conn.execute(insert(schema.klog), {"id": account, "seq": seq, "jws": entry})
+    for seq, compact in enumerate(c.klog_entries):
+        conn.execute(insert(schema.klog), {"id": account, "seq": seq, "jws": compact})
     _insert_device(batch, account, c.cert.dv, c.cert.dk, c.cert.compact)
     slot = {"account": account, "mkv": 1, "name": slot_names.IK, "ctr": None, "bytes": c.ik_slot}
     conn.execute(insert(schema.slot), [slot, {**slot, "name": slot_names.STATE, "ctr": 1, "bytes": c.state}])

@@ -22,6 +22,7 @@ from cloister.protocol import entry as entries
 from cloister.protocol.chain import ChainHead
 from cloister.protocol.commit import Commit
 from cloister.protocol.encoding import b64e
+from cloister.protocol.roles import RANK
 from cloister.protocol.state import SphereState
 from cloister.server import inbox, schema
 from cloister.server.core import View
@@ -33,6 +34,8 @@ from cloister.server.writer import Batch
 CLOCK_SKEW: Final = 600
 # After stale tails the affected members' sends wait this long, so that the retry wins.
 HOLD: Final = 2.0
+# Whose lost race gives way to nobody below them.
+MODERATORS: Final = ("owner", "admin")
 # How long a repeated commit gets its first answer.
 IDEM_LIFE: Final = 86400
 _COMPACT: Final = {"separators": (",", ":"), "ensure_ascii": False}
@@ -172,6 +175,8 @@ def take(
             raise Conflict("idem")
         return msgspec.json.decode(known.answer, type=api.Committed)
     if isinstance(judged, RelayError):
+        if isinstance(judged, StaleHead):
+            _first_turn(batch.spheres.get(conn, commit.sph), account, clock)
         raise judged
     states, last = judged, judged[-1]
     sphere = batch.spheres.get(conn, commit.sph)
@@ -196,7 +201,11 @@ def _still_stands(
     member = sphere.state.members.get(account)
     if member is None or not member.active:
         raise Forbidden("sphere")
+    turn = sphere.turn
+    if turn is not None and clock < turn[1] and RANK[member.role] < turn[0]:
+        raise Busy("somebody who lost a race goes first", retry_after=1)
     if commit.base != (sphere.state.seq, sphere.state.digest):
+        _first_turn(sphere, account, clock)
         raise StaleHead("base", seq=sphere.state.seq, h=b64e(sphere.state.digest))
     try:
         commits.settle(states, commit, ChainHeads(batch.spheres, batch.conn, sphere))
@@ -206,6 +215,16 @@ def _still_stands(
             if owner != account:
                 sphere.hold[owner] = clock + HOLD  # STR-009
         raise
+
+
+def _first_turn(sphere: Sphere | None, account: str, clock: float) -> None:
+    """An owner or admin who lost a race goes before lower roles for a moment (COM-013).
+
+    Else a member who keeps committing could not be removed: every removal would be too late.
+    """
+    member = sphere.state.members.get(account) if sphere is not None else None
+    if sphere is not None and member is not None and member.role in MODERATORS:
+        sphere.turn = (RANK[member.role], clock + HOLD)
 
 
 def _append(

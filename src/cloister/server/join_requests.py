@@ -111,7 +111,8 @@ async def ask(request: Request[Any, Any, Any], data: JSONBody[api.NewJoin]) -> a
         mine = batch.conn.execute(select(j.h).where(j.account == me.account, j.state == WAITING)).all()
         if len(mine) >= MAX_OWN:
             raise RateLimited("requests", retry_after=3600)
-        if own and seen is not None and _room(batch.conn, seen.state.sph):
+        # Whoever holds a link is not kept out by strangers who only know the sphere's name.
+        if own and seen is not None and (seen.invite is not None or _room(batch.conn, seen.state.sph)):
             store(batch, seen.request, me.account, seen.state)
         else:
             _insert(batch, envelope.digest, me.account, "", data.jws, min(body["exp"], batch.now + joins.MAX_LIFE))

@@ -33,7 +33,10 @@ SNAPSHOT_EVERY: Final = 64
 
 @dataclass(slots=True)
 class Sphere:
-    """One sphere as the writer sees it. ``heads``: last message by device; ``hold``: whose sends wait until when."""
+    """One sphere as the writer sees it. ``heads``: last message by device; ``hold``: whose sends wait until when.
+
+    ``turn``: until when commits of roles below a rank wait (COM-013).
+    """
 
     n: int
     sph: str
@@ -43,6 +46,7 @@ class Sphere:
     digests: Digests
     heads: dict[str, ChainHead | None] = field(default_factory=dict)
     hold: dict[str, float] = field(default_factory=dict)
+    turn: tuple[int, float] | None = None
     dirty: bool = False
 
 
