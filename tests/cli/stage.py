@@ -2,6 +2,7 @@
 
     # a remark
     %relay                          a server of its own, running until the end; $SERVER and $CODE are set
+    %sphere Harbour plan: ada bo    an account each (password $ADA, $BO in ~/secrets.toml), in one sphere of ada's
     ada$ cloister account new ada   a command typed by ada on a terminal
     Set-up code:                    what must appear next, a line or a prompt (… stands for anything in the line)
     < $CODE                         what is typed
@@ -28,7 +29,7 @@ import termios
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parents[2]
 # How long something may take before it counts as hung: a watchdog, not a measure.
@@ -84,7 +85,7 @@ class Screen:
         self.master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, b"\x28\x00\xc8\x00\x00\x00\x00\x00")  # 40 rows, 200 columns
         self.process = subprocess.Popen(
-            ["sh", "-c", command],
+            ["sh", "-c", command if set(command) & set("|;&") else f"exec {command}"],
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -162,7 +163,7 @@ class Stage:
         script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cloister.cli "$@"\n')
         script.chmod(0o755)
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -267,13 +268,45 @@ class Stage:
             self.stop_relay()
         elif name == "relay":
             self.start_relay(rest)
+        elif name == "sphere":
+            title, _, people = rest.partition(":")
+            self._sphere(title.strip(), people.split())
         elif name == "let":
             key, _, value = rest.partition("=")
             self.variables[key.strip()] = self.fill(value.strip())
         elif name == "interrupt":
-            os.killpg(self.running[rest][0].process.pid, signal.SIGINT)
+            os.write(self.running[rest][0].master, b"\x03")
         else:
             raise Failed(f"no such direction: {command}")
+
+    def _sphere(self, title: str, people: list[str]) -> None:
+        """Accounts and a sphere, made by the commands themselves."""
+        owner, *others = people
+        for who in people:
+            self.variables[who.upper()] = password = f"seven-{who}-grey-seals-on-a-rock"
+            self.env(who)
+            path = self.folder / who / "secrets.toml"
+            path.touch(0o600)
+            path.write_text(f'setup = "{self.variables["CODE"]}"\npassword = "{password}"\n')
+        self._quietly(owner, f"cloister account new {owner} --secrets-file secrets.toml")
+        self._quietly(owner, f"cloister sphere new '{title}'")
+        if others:
+            link = self._quietly(owner, f"cloister invite '{title}' --auto --uses {len(others)} -q").split()[0]
+            for who in others:
+                self._quietly(who, f"echo '{link}' > link; cloister join - --name {who} --no-wait "
+                                   "--secrets-file secrets.toml < link")  # fmt: skip
+            self._quietly(owner, "cloister sphere ls")
+            for who in others:
+                self._quietly(who, "cloister sphere ls")
+
+    def _quietly(self, who: str, command: str) -> str:
+        done = subprocess.run(
+            ["sh", "-c", command], capture_output=True, text=True, env=self.env(who), cwd=self.folder / who,
+            stdin=subprocess.DEVNULL, start_new_session=True, timeout=WATCHDOG,
+        )  # fmt: skip
+        if done.returncode:
+            raise Failed(f"{who}: {command}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
 
     def _typed(self, step: Step) -> None:
         if step.command == "fg":

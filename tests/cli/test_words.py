@@ -19,11 +19,11 @@ FAULTS = {key: entry for key, entry in CATALOGUE.items() if isinstance(entry, di
 PLURALS = {key: entry for key, entry in CATALOGUE.items() if isinstance(entry, dict) and "of" in entry}
 FORBIDDEN = re.compile(
     r"\b(please|oops|sorry|invalid|illegal|unable to decrypt|failed to decrypt|epoch|ciphertext|custody|relay)\b|!",
-    re.I,
+    re.IGNORECASE,
 )
 # Families of ids whose last part is data.
 FAMILIES = ("weak.", "status.", "status-long.", "outbox.", "known.", "admit.", "secret.", "event.", "done.signup-",
-            "would.signup-", "verify.proves-", "fault.you-", "question.", "demo.scene-")  # fmt: skip
+            "would.signup-", "verify.proves-", "fault.you-", "question.", "demo.")  # fmt: skip
 
 
 def _texts(entry: Any) -> list[str]:

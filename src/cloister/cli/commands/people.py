@@ -12,8 +12,8 @@ from cloister.cli.commands.accounts import device_name, sign_up
 from cloister.cli.escape import escape
 from cloister.cli.faults import LOCKED, NOT_FOUND, USAGE, Refused
 from cloister.cli.output import say
-from cloister.cli.shell import Shell, opened, profile, synced, unlock
-from cloister.errors import Forbidden
+from cloister.cli.shell import DEFAULT_SERVER, Shell, opened, profile, synced, unlock
+from cloister.errors import CheckFailed, Forbidden
 
 if TYPE_CHECKING:
     from cloister.client import Client, Sphere
@@ -118,8 +118,21 @@ def _link(shell: Shell, source: str) -> str:
         text = sys.stdin.readline().strip()
         if not text:
             raise Refused("no-source", LOCKED, what=say("secret.link"), flag="--link-fd")
-        return text
-    return shell.secrets.get("link", "ask.link").strip()
+        return _whole(text)
+    return _whole(shell.secrets.get("link", "ask.link").strip())
+
+
+def _whole(link: str) -> str:
+    """The link, if it is one in full: a slip shows before anything else is asked. Raises Refused."""
+    from cloister.sphere import invitation
+
+    try:
+        found = invitation.parse(link if "#" in link else f"{DEFAULT_SERVER}/j#{link}")
+    except CheckFailed:
+        raise Refused("link-form", USAGE) from None
+    if found.kind == "public":
+        raise Refused("link-public", USAGE)
+    return link
 
 
 async def _join_with(shell: Shell, client: Client, source: str, *, wait: bool) -> None:
