@@ -10,7 +10,9 @@
     ada| cloister read harbour      without any terminal: these lines are stdout, in full
     2> Not readable yet…            a line of stderr that must be there, in this order
     bo$ cloister join &             goes on by itself; later
-    bo$ fg                          looks at it again
+    %look bo: bo  …  Hello          it must show this by now
+    %interrupt bo                   Ctrl-C
+    bo$ fg                          and at last stays until it ends
 
 ``{NAME:regex}`` in an expected line keeps what matched as $NAME. Every person has a home of their own. Commands are
 run by sh, so pipes and redirections mean what they mean.
@@ -271,6 +273,9 @@ class Stage:
         elif name == "sphere":
             title, _, people = rest.partition(":")
             self._sphere(title.strip(), people.split())
+        elif name == "look":
+            who, _, text = rest.partition(": ")
+            self.keep(self.running[who][0].see(self.pattern(text)))
         elif name == "let":
             key, _, value = rest.partition("=")
             self.variables[key.strip()] = self.fill(value.strip())

@@ -9,7 +9,7 @@ from cloister.cli import agent
 from cloister.cli.faults import FAILED, LOCKED, USAGE, Refused
 from cloister.cli.output import say
 from cloister.cli.secrets import made_password
-from cloister.cli.shell import Shell, keep, opened, profile
+from cloister.cli.shell import Shell, keep, opened, profile, synced
 from cloister.errors import AuthFailed, Conflict, Forbidden, Locked, WeakPassword
 
 if TYPE_CHECKING:
@@ -154,8 +154,9 @@ async def password(shell: Shell) -> None:
 
 
 async def devices_ls(shell: Shell) -> None:
-    """List devices."""
+    """List devices. Their names come with the account's state, so that is fetched first."""
     async with opened(shell) as client:
+        await synced(shell, client)
         found = await client.devices()
         table = []
         for one in found:
