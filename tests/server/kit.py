@@ -153,7 +153,7 @@ async def running(folder: Path, **settings: Any) -> AsyncIterator[Kit]:
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """The address of a fresh PostgreSQL database: on the server of this machine, else on one started for the purpose."""
+    """The address of a fresh PostgreSQL database: on this machine's server, else on one started for the purpose."""
     try:
         admin, base = psycopg.connect(SERVER, autocommit=True), "postgresql://postgres@127.0.0.1:5432"
     except psycopg.OperationalError:
