@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from cloister.account import slot_names, slots
-from cloister.client import intake, renewing
+from cloister.client import intake, memory, renewing
 from cloister.client.context import Context
 from cloister.client.events import Event
 from cloister.client.replica import Replica
@@ -32,6 +32,8 @@ ASK_AGAIN: Final = 600
 # Devices asked at once: enough that one is likely online, few enough not to be answered tenfold.
 ASKED: Final = 4
 MAX_NS: Final = 256
+# Slots looked up one by one; a device that lacks more fetches them all.
+MAX_SLOTS: Final = 16
 
 
 def keep(ctx: Context, rep: Replica, found: Iterable[EpochKey], events: list[Event]) -> list[int]:
@@ -143,7 +145,9 @@ async def ask(ctx: Context, rep: Replica, ns: Sequence[int] | None = None, *, ag
     await ctx.relay.post(chosen, _letter(ctx, rep.sph, "ask", ns=due))
     with ctx.store.step():
         for n in due:
-            asked[str(n)] = {"at": ctx.now(), "of": [*asked.get(str(n), {}).get("of", []), *chosen][-64:]}
+            was = asked.get(str(n), {})
+            first = was.get("first", ctx.now())  # asking again does not begin the ten minutes anew
+            asked[str(n)] = {"at": ctx.now(), "first": first, "of": [*was.get("of", []), *chosen][-64:]}
         rep.note["asked"] = asked
         rep.save_note(ctx.store)
     return chosen
@@ -159,8 +163,11 @@ async def answer(ctx: Context, rep: Replica, asked: Letter) -> int:
 
 
 async def hand_on(ctx: Context, rep: Replica, device: Device, ns: Iterable[int]) -> int:
-    """Send shares of the epochs ``ns`` that are here and permitted to one active device."""
-    if device.dv in ctx.store.get("revoked", []):
+    """Send shares of the epochs ``ns`` that are here and permitted to one active device.
+
+    Not where keys are handed over live: then nothing is stored on the way.
+    """
+    if device.dv in ctx.store.get("revoked", []) or rep.known[0].delivery == "live":
         return 0
     history, sent = rep.known[1], 0
     for n in list(ns)[:MAX_NS]:
@@ -223,15 +230,16 @@ def synced(rep: Replica) -> bool:
 
 async def put_slots(ctx: Context, rep: Replica) -> None:
     """Write slots of keys not yet stored for the account (SLOT-010); create-only, so a taken name is done."""
-    if not synced(rep) or ctx.store.get("revoking") or ctx.store.get("mk_due"):
+    if not synced(rep) or ctx.store.get("revoking") or ctx.store.get("mk_due") or memory.unanswered(ctx):
         return
     for n, secret in ctx.store.all("SELECT n, secret FROM epoch_key WHERE sph = ? AND slot = 0", rep.sph):
         name = slot_names.epoch(rep.sph, n)
         data = slots.seal_epoch(ctx.mk, ctx.id, rep.sph, n, bytes(secret), ctx.rng)
         try:
             await ctx.relay.put_slot(name, ctx.mkv, data)
-        except Conflict:
-            pass
+        except Conflict as error:
+            if "mkv" in error.data:
+                return  # another master key is in force: the slot waits for it
         ctx.store.run("UPDATE epoch_key SET slot = 1 WHERE sph = ? AND n = ?", rep.sph, n)
 
 
@@ -271,11 +279,31 @@ def use_slots(ctx: Context, rep: Replica, events: list[Event]) -> int:
     return len(fresh)
 
 
+async def own_slots(ctx: Context, rep: Replica) -> None:
+    """Missing keys that the account itself stored earlier (SLOT-010)."""
+    wanted = missing(ctx, rep)[:MAX_SLOTS] if synced(rep) else []
+    for n in wanted:
+        try:
+            found = await ctx.relay.slot(slot_names.epoch(rep.sph, n))
+            if found.mkv != ctx.mkv:
+                ctx.store.put("slots_due", True)  # under an earlier master key: fetched with the others
+                continue
+            secret = slots.open_epoch(ctx.mk, ctx.id, rep.sph, n, b64d(found.bytes))
+        except (Forbidden, CheckFailed):
+            continue
+        with ctx.store.step() as events:
+            row = json.dumps({"secret": b64e(secret)})
+            ctx.store.run("INSERT OR REPLACE INTO todo VALUES (?, ?)", f"slot/{found.name}", row)
+            use_slots(ctx, rep, events)
+
+
 async def heal(ctx: Context, rep: Replica) -> None:
-    """Everything that may bring missing keys: links, then questions (CLT-017). Refusals wait for the next round."""
+    """Everything that may bring missing keys: own slots, links, then questions (CLT-017). Refusals wait for the next
+    round."""
     if rep.state is None or rep.status != "active" or rep.state.members[ctx.id].role not in RANK:
         return
     try:
+        await own_slots(ctx, rep)
         await follow_links(ctx, rep)
         await greet(ctx, rep)
         if missing(ctx, rep):

@@ -135,7 +135,7 @@ def key_given_up(ctx: Context, rep: Replica) -> bool:
     """The running key is not here, was asked for, and nobody answered: this device makes a new one (CLT-017)."""
     state = rep.known[0]
     asked = rep.note.get("asked", {}).get(str(state.ep))
-    return rep.sending_key is None and asked is not None and ctx.now() - asked["at"] >= keys.ASK_AGAIN
+    return rep.sending_key is None and asked is not None and ctx.now() - asked["first"] >= keys.ASK_AGAIN
 
 
 def wants_key(ctx: Context, rep: Replica) -> bool:
