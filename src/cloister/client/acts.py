@@ -18,7 +18,16 @@ from cloister.client import enrol, memory, signing
 from cloister.client import keys as epoch_keys
 from cloister.client.context import Context
 from cloister.client.profile import VAULT, Profile, write_private
-from cloister.errors import AuthFailed, CloisterError, Conflict, NotFound, RelayError, Unreachable, UsageError
+from cloister.errors import (
+    AuthFailed,
+    CheckFailed,
+    CloisterError,
+    Conflict,
+    NotFound,
+    RelayError,
+    Unreachable,
+    UsageError,
+)
 from cloister.protocol import api
 from cloister.protocol.encoding import b64d, b64e
 from cloister.protocol.keylog import KeyLog
@@ -57,7 +66,7 @@ async def change_password(ctx: Context, vault: Vault, vk: bytes, old: str, new: 
     """
     check_new(new, vault.login)
     proven = await signing.prove(ctx.relay, ctx.rng, vault.login, old, vault.realm, version=vault.ver, vault=vault)
-    opened = await signing.open_roots(ctx.relay, proven, mkv=ctx.mkv)
+    opened = await signing.open_roots(ctx.relay, proven, mkv=memory.sure_mkv(ctx))
     fresh = await signing.slow(new, vault.login, vault.realm, vault.salt16)
     body = credentials.change_password(
         opened.row.cred_ver, opened.roots, fresh, account=ctx.id, login=vault.login, salt16=vault.salt16, rng=ctx.rng
@@ -118,8 +127,11 @@ async def revoke_device(ctx: Context, vault: Vault, dv: str, password: str) -> N
         pending = {"dv": dv, "mkv": ctx.mkv}
     if dv in log.devices:
         held = (log.seq, log.digest)
-        await memory.exchange(ctx, log)  # the last time that device's word counts
-        opened = await signing.open_roots(ctx.relay, proven, mkv=ctx.mkv, pin=held)
+        try:
+            await memory.exchange(ctx, log)  # the last time that device's word counts
+        except CheckFailed:
+            pass  # it may be that very device that sent this one a false master key
+        opened = await signing.open_roots(ctx.relay, proven, mkv=memory.sure_mkv(ctx), pin=held)
         change = devices.revoke(opened.ik, opened.klog, dv, ctx.now())
         await ctx.relay.revoke_device(dv, change.entry, proven.token)
         log = await memory.refresh_klog(ctx)
@@ -133,8 +145,10 @@ async def revoke_device(ctx: Context, vault: Vault, dv: str, password: str) -> N
 
 async def _new_master(ctx: Context, proven: signing.Proven, log: KeyLog) -> None:
     """MK of the next generation: durable here, then at the relay, then at the other own devices."""
-    opened = await signing.open_roots(ctx.relay, proven, mkv=ctx.mkv)
-    if _adopt(ctx, opened.roots):
+    opened = await signing.open_roots(ctx.relay, proven, mkv=memory.sure_mkv(ctx))
+    # A thief's key gives way to the true one, which he may know as well: only the next one will do.
+    planted = memory.planted(ctx)
+    if _adopt(ctx, opened.roots) and not planted:
         return
     # The new state has to follow the last one, whoever wrote that; nothing is taken from what a revoked device wrote.
     state = await memory.read(ctx, memory.signers(ctx))
@@ -156,14 +170,11 @@ async def _new_master(ctx: Context, proven: signing.Proven, log: KeyLog) -> None
 
 def _adopt(ctx: Context, roots: Roots) -> bool:
     """Use a newer master key that the password opened; False when it is the one held."""
-    if roots.mkv <= ctx.mkv:
+    if roots.mkv <= ctx.mkv and not memory.planted(ctx):
         return False
     with ctx.store.step():
-        ctx.store.put_secret("mk", roots.mk)
+        memory.keep_mk(ctx, roots.mk, roots.mkv, sender=None)
         ctx.store.put_secret("mk_next", None)
-        ctx.store.put("mkv", roots.mkv)
-        ctx.store.put("mk_due", None)
-    ctx.mk, ctx.mkv = roots.mk, roots.mkv
     return True
 
 
@@ -194,4 +205,4 @@ async def refresh_master(ctx: Context, vault: Vault, password: str) -> bool:
     proven = await signing.prove(ctx.relay, ctx.rng, vault.login, password, vault.realm, version=vault.ver, vault=vault)
     row = await ctx.relay.roots(proven.token)
     reply = {"wMK": b64d(row.wMK), "wRK": b64d(row.wRK)}
-    return _adopt(ctx, credentials.open_roots(proven.stretched, ctx.id, reply, row.mkv, seen=ctx.mkv))
+    return _adopt(ctx, credentials.open_roots(proven.stretched, ctx.id, reply, row.mkv, seen=memory.sure_mkv(ctx)))

@@ -254,6 +254,8 @@ async def add_device(
             keep_device(store, device, opened.roots.mk, opened.roots.mkv)
             store.put("cert", change.cert)
             store.put("slots_due", True)
+            # What was revoked before this key was opened, and the device this one replaces.
+            store.put("mk_covers", sorted({*opened.klog.revoked, *([retire] if retire else [])}))
         write_vault(profile, vault)
     finally:
         store.close()

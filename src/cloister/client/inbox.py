@@ -109,7 +109,7 @@ async def _letter(ctx: Context, compact: str) -> None:
         elif letter.k == "head-proof":
             head_proof(ctx, rep, letter)
         elif letter.k == "mk" and device.owner == ctx.id:
-            take_mk(ctx, letter, memory.klog(ctx))
+            take_mk(ctx, letter, await memory.refresh_klog(ctx))
 
 
 async def _share(ctx: Context, rep: Replica, letter: Letter) -> None:
@@ -224,15 +224,12 @@ def take_mk(ctx: Context, letter: Letter, log: KeyLog) -> None:
     old, ct = Roots(ctx.mk, b"", ctx.mkv), b64d(letter.body["ct"])
     for own in renewing.receiving(ctx):
         try:
-            new = credentials.open_mk_share(ctx.id, letter.kid, own, letter.body["mkv"], ct, old)
+            new = credentials.open_mk_share(
+                ctx.id, letter.kid, own, letter.body["mkv"], ct, old, tainted=memory.planted(ctx)
+            )
         except VaultError:
             continue
         break
     else:
         return
-    with ctx.store.step():
-        ctx.store.put_secret("mk", new.mk)
-        ctx.store.put("mkv", new.mkv)
-        ctx.store.put("mk_due", None)
-        ctx.store.put("state_dirty", True)
-    ctx.mk, ctx.mkv = new.mk, new.mkv
+    memory.keep_mk(ctx, new.mk, new.mkv, sender=letter.kid)

@@ -17,7 +17,7 @@ from cloister.account.state_slot import Pin, State
 from cloister.client.context import Context
 from cloister.client.records import DeviceInfo
 from cloister.client.replica import Replica, new_note
-from cloister.errors import Conflict, DeviceRevoked, Forbidden, LogRollback
+from cloister.errors import Conflict, DeviceRevoked, Forbidden, LogRollback, UsageError
 from cloister.protocol import jws, keylog
 from cloister.protocol.encoding import b64d, b64e
 from cloister.protocol.ids import Jwk
@@ -47,6 +47,46 @@ async def refresh_klog(ctx: Context) -> KeyLog:
     return log
 
 
+def unanswered(ctx: Context) -> set[str]:
+    """Own devices seen as revoked, in the key log or any sphere, since the present master key was taken (SLOT-025).
+
+    Whoever holds such a device may hold this key: nothing is stored under it until the next one comes. What the relay
+    says of generations does not matter here.
+    """
+    log = klog(ctx)
+    gone = set(ctx.store.get("revoked", [])) & (log.devices.keys() | log.revoked)
+    return gone - set(ctx.store.get("mk_covers", []))
+
+
+def planted(ctx: Context) -> bool:
+    """Whether the present master key came from a device that is revoked by now (SLOT-025)."""
+    return ctx.store.get("mk_from") in ctx.store.get("revoked", [])
+
+
+def keep_mk(ctx: Context, mk: bytes, mkv: int, *, sender: str | None) -> None:
+    """Hold another master key: from the device ``sender``, or by password when None.
+
+    It answers the revocations seen so far only if it is later than what the password opened before: an earlier one may
+    be what the lost device knew.
+    """
+    sure = sure_mkv(ctx)
+    with ctx.store.step():
+        ctx.store.put_secret("mk", mk)
+        ctx.store.put("mkv", mkv)
+        ctx.store.put("mk_due", None)
+        ctx.store.put("mk_from", sender)
+        ctx.store.put("mkv_sure", sure if sender else max(sure, mkv))
+        ctx.store.put("state_dirty", True)
+        if mkv > sure:
+            ctx.store.put("mk_covers", ctx.store.get("revoked", []))
+    ctx.mk, ctx.mkv = mk, mkv
+
+
+def sure_mkv(ctx: Context) -> int:
+    """The highest generation the password has opened here; what a letter claims is no measure for the relay."""
+    return int(ctx.store.get("mkv_sure", ctx.mkv if ctx.store.get("mk_from") is None else 1))
+
+
 def _held(ctx: Context) -> KeyLog | None:
     chain = ctx.store.get("klog")
     return keylog.verify_chain(chain) if chain else None
@@ -71,6 +111,12 @@ def identity(ctx: Context) -> tuple[Jwk, list[str]]:
     log = klog(ctx)
     own = log.devices[ctx.dv]
     return log.ik, [own.compact, *(cert.compact for dv, cert in log.devices.items() if dv != ctx.dv)]
+
+
+def require_second_device(ctx: Context) -> None:
+    """Keys that lie on devices only need more than one. Raises UsageError (CLT-035)."""
+    if len(klog(ctx).devices) < 2:
+        raise UsageError("keys kept on devices only need a second device first")
 
 
 def devices(ctx: Context) -> list[DeviceInfo]:
@@ -192,7 +238,7 @@ async def exchange(ctx: Context, log: KeyLog) -> None:
         if wanted == ctx.store.get("state_seen"):
             ctx.store.put("state_dirty", None)
             return
-        if not ctx.store.get("state_dirty"):
+        if not ctx.store.get("state_dirty") or unanswered(ctx):
             return
         sealed = state_slot.seal(ctx.mk, ctx.id, ctx.keys, pinned(ctx), wanted, ctx.rng)
         try:
