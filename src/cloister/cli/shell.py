@@ -114,10 +114,18 @@ async def opened(shell: Shell) -> AsyncIterator[Client]:
 
 
 async def synced(shell: Shell, client: Client) -> bool:
-    """One round with the relay before showing anything; offline is said, and what is here is shown."""
+    """One round with the relay before showing anything. Trouble is said, and what is here is shown all the same."""
     report = await client.sync()
     if report.offline:
         shell.out.note(say("note.offline", server=client.account.server))
+    for code in report.faults:
+        if code == "E_AUTH":
+            shell.out.fault(Refused("device-refused", LOCKED, code=code))
+            shell.exit_code = LOCKED
+        elif code == "L_MASTER_KEY":
+            shell.out.note(say("note.master-key"))
+        else:
+            shell.out.detail(say("note.sync-fault", code=code))
     return not report.offline
 
 

@@ -136,7 +136,10 @@ def _whole(link: str) -> str:
 
 
 async def _join_with(shell: Shell, client: Client, source: str, *, wait: bool) -> None:
+    before = {one.hash for one in client.pending() if one.state == "asked"}
     await synced(shell, client)
+    if source != "-" and any(one.hash in before and one.state == "declined" for one in client.pending()):
+        raise Refused("declined", NOT_FOUND, code="E_FORBIDDEN")
     asked = [one for one in client.pending() if one.state == "asked"]
     if asked and source != "-" and shell.secrets.given("link") is None:
         title = asked[-1].label or asked[-1].sph[:9]

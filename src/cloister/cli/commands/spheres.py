@@ -83,8 +83,11 @@ async def show(shell: Shell, name: str) -> None:
                 lines.append(say("show.missing", keys=", ".join(map(str, missing))))
             lines.append(say("show.custody-synced" if info.custody == "synced" else "show.custody-device"))
         people = sphere.people()
-        known = sum(1 for one in people if one.known == "confirmed in person" or one.me)
-        lines.append(say("show.people", n=len(people), role=info.role, known=known))
+        lines.append(say("show.people", n=len(people), role=info.role))
+        strangers = [out.name(one.name) for one in people if not one.me and one.known != "confirmed in person"]
+        if strangers:
+            more = f" … {len(strangers)}" if len(strangers) > 10 else ""
+            lines.append(say("show.unknown", names_raw=", ".join(strangers[:10]) + more))
         lines.append(say("show.log", n=info.seq + 1))
         if not info.confirmed_by_inviter:
             lines.append(say("show.unconfirmed"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloister.cli import times
 from cloister.cli.escape import escape
-from cloister.cli.faults import LOCKED, NOT_FOUND, QUEUED, UNREADABLE, USAGE, Refused
+from cloister.cli.faults import LOCKED, NOT_FOUND, QUEUED, STOPPED, UNREADABLE, USAGE, Refused
 from cloister.cli.output import BOLD, DIM, OCHRE, say
 from cloister.cli.shell import Shell, opened, synced
 from cloister.errors import words
@@ -55,7 +55,15 @@ async def send(shell: Shell, name: str, text: str, re: str) -> None:
         before = info.epoch
         sent = await sphere.send(text, reply)
         if isinstance(sent, OutboxItem):
-            _waits(shell, sent)
+            stop = sphere.info.stop
+            if stop is not None:
+                shell.out.stop(stop)
+                shell.out.note(say("kept.message"))
+                shell.exit_code = STOPPED
+                return
+            # An item behind another says nothing itself: the first one knows why.
+            first = next((one for one in client.outbox() if one.sph == sphere.sph), sent)
+            _waits(sent if sent.code or sent.question else first)
         else:
             if sent.epoch > before and not info.marked:
                 shell.out.detail(say("note.other-key"))
@@ -66,15 +74,19 @@ async def send(shell: Shell, name: str, text: str, re: str) -> None:
                 shell.out.note(say("done.sent", time=times.short(sent.at)))
 
 
-def _waits(shell: Shell, item: Any) -> None:
+def _waits(item: Any) -> None:
     """The message is safe but not away: says why, and ends with 6."""
     if item.state == "held":
         raise Refused("held", QUEUED, question=say(f"question.{item.question}"), id=item.id[:6])
     if item.state == "failed":
         found = words(item.code) if item.code else words("L_INTERNAL")
         raise Refused("failed", 1, code=item.code or "L_INTERNAL", why=found["why"], id=item.id[:6])
-    if item.code == "E_STALE_EPOCH":
+    if item.code in ("E_STALE_EPOCH", "C_KEY_UNKNOWN"):
         raise Refused("waits-for-key", QUEUED)
+    if item.code == "E_AUTH":
+        raise Refused("device-refused", QUEUED)
+    if item.code and item.code != "L_UNREACHABLE":
+        raise Refused("waits", QUEUED, why=words(item.code)["why"])
     raise Refused("queued", QUEUED)
 
 

@@ -16,11 +16,13 @@ from cloister.errors import all_subclasses, words
 async def doctor(shell: Shell, name: str) -> None:
     """Findings, good ones included; exit 8 for a failed check, 1 for another trouble."""
     async with opened(shell) as client:
-        await client.sync()
+        await synced(shell, client)
         found = await client.doctor(client.sphere(name) if name else None)
         classes = all_subclasses()
         bad = [one for one in found if not one.ok]
-        for one in found if not shell.out.json else []:
+        if shell.out.json:
+            shell.out.result({"findings": [dataclasses.asdict(one) for one in found]})
+        for one in [] if shell.out.json else found:
             mark = say("doctor.ok") if one.ok else shell.out.paint(say("doctor.bad"), RED)
             shell.out.result({}, f"{mark}  {shell.out.name(one.topic)}: {escape(one.text)}")
             if not one.ok and one.code:
@@ -28,13 +30,12 @@ async def doctor(shell: Shell, name: str) -> None:
                 shell.out.result(
                     {}, "    " + " ".join(part for part in (entry["why"], entry["next"], entry["you"]) if part)
                 )
-        shell.out.result({"findings": [dataclasses.asdict(one) for one in found]}) if shell.out.json else None
         if bad:
             codes = {one.code for one in bad}
             hard = any(c in classes and classes[c].exit_code == STOPPED for c in codes)
-            shell.exit_code = STOPPED if hard else FAILED
+            shell.exit_code = STOPPED if hard else shell.exit_code or FAILED
             shell.out.note(say("doctor.found", n=len(bad)))
-        else:
+        elif not shell.exit_code:
             shell.out.note(say("doctor.fine", n=len(found)))
 
 

@@ -131,14 +131,14 @@ def evidence(shell: Shell, file: str) -> None:
     code = {"fork": "C_LOG_FORK", "invalid": "C_LOG_INVALID", "rollback": "C_LOG_ROLLBACK"}.get(verdict)
     if code is None:
         shell.out.note(say("verify.claim-only"))
-        return
+        code = str(proof["code"])
     raise _stop(code)
 
 
 def _stop(code: str) -> CloisterError:
-    from cloister.errors import all_subclasses
+    from cloister.errors import CheckFailed, LogInvalid, all_subclasses
 
-    return all_subclasses()[code]()
+    return all_subclasses(CheckFailed).get(code, LogInvalid)()
 
 
 def judge(proof: dict[str, Any]) -> str:
