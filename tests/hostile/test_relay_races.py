@@ -17,8 +17,8 @@ from cloister.account.password import Stretched
 from cloister.account.signup import First, NewKeys
 from cloister.client.relay import Relay
 from cloister.client.transports.memory import MemoryRelay, MemoryTransport
-from cloister.errors import AuthFailed, Busy, Forbidden, StaleHead
-from cloister.protocol import api, join
+from cloister.errors import AuthFailed, BadFormat, Busy, Forbidden, LogInvalid, StaleHead
+from cloister.protocol import api, certificate, join
 from cloister.protocol.encoding import b64d, json_emit
 from cloister.protocol.ids import jwk_public
 from cloister.server import commits, join_requests
@@ -217,3 +217,43 @@ async def test_without_that_turn_the_member_wins_again(tmp_path: Path, monkeypat
         relay.token = room.owner.token
         with pytest.raises(StaleHead):
             await relay.commit(room.sph, body_of(removal))
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+async def test_nobody_takes_another_persons_device_for_his_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    """JOIN-009: a request that names somebody else's device is not admitted, so its owner still can be. Control: with
+    the check taken away the owner of the device is locked out."""
+    if not guarded:
+        monkeypatch.setattr(commits, "_enrolled", lambda batch, states: None)
+    async with relay_of(tmp_path, signup="open") as (relay, core, _):
+        realm = b64d((await relay.server()).realm)
+        room, _ = await gather(relay, 1, core.setup_code)
+        mallory, victim = await enlist(relay, "mallory", realm), await enlist(relay, "victim", realm)
+        now, device = int(time.time()), victim.new.device
+        taken = certificate.issue(
+            mallory.new.ik, mallory.id, device.dk, "xwing", mallory.new.device.de, now, now + 3600
+        )
+        request = join.make(
+            mallory.author.signer,
+            mallory.dv,
+            sph=room.sph,
+            name="mallory",
+            ik=jwk_public(mallory.new.ik),
+            certs=[mallory.first.cert, taken],
+            nonce=os.urandom(16),
+            iat=now,
+            exp=now + 3600,
+        )
+        draft = room.draft(room.owner, compose.Add(mallory.id, request))
+        relay.token = room.owner.token
+        if guarded:
+            with pytest.raises(BadFormat):
+                await relay.commit(room.sph, body_of(draft))
+            await relay.commit(room.sph, body_of(room.add(victim)))
+        else:
+            await relay.commit(room.sph, body_of(draft))
+            room.take(draft)
+            with pytest.raises(LogInvalid):
+                room.add(victim)

@@ -187,6 +187,7 @@ def take(
         if sphere is None or before is None:
             raise Forbidden("sphere")
         _still_stands(batch, account, sphere, commit, states, clock)
+    _enrolled(batch, states)
     if sphere is None:
         sphere = _create(batch, last)
     _deliver(batch, sphere, commit, states)
@@ -215,6 +216,19 @@ def _still_stands(
             if owner != account:
                 sphere.hold[owner] = clock + HOLD  # STR-009
         raise
+
+
+def _enrolled(batch: Batch, states: list[SphereState]) -> None:
+    """Who comes in brings devices enrolled here as his own (JOIN-009).
+
+    A request proves only the device that signed it: without this anybody could name another person's device as his and
+    so keep it out of the sphere.
+    """
+    owners = {dv: state.devices[dv].owner for state in states if state.change.op == "add" for dv in state.change.on}
+    d = schema.device.c
+    query = select(d.dv, d.account).where(d.dv.in_(owners), d.active.is_(True))
+    if owners and {row.dv: row.account for row in batch.conn.execute(query)} != owners:
+        raise BadFormat("a device in the request is not enrolled by its author")
 
 
 def _first_turn(sphere: Sphere | None, account: str, clock: float) -> None:
