@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from cloister import crypto
 from cloister.account import credentials, keys, signup, srp
 from cloister.account.password import Stretched
 from cloister.account.signup import First, NewKeys
+from cloister.client import joining
 from cloister.client.relay import Relay
 from cloister.client.transports.memory import MemoryRelay, MemoryTransport
-from cloister.errors import AuthFailed, BadFormat, Busy, Forbidden, LogInvalid, StaleHead
+from cloister.errors import AuthFailed, BadFormat, Busy, Conflict, Forbidden, LogInvalid, StaleHead
 from cloister.protocol import api, certificate, join
+from cloister.protocol.chain import ChainHead
 from cloister.protocol.encoding import b64d, json_emit
 from cloister.protocol.ids import jwk_public
 from cloister.server import commits, join_requests
@@ -26,6 +29,7 @@ from cloister.server.app import create_app
 from cloister.server.settings import Settings
 from cloister.sphere import compose
 from cloister.sphere.invitation import key_pair
+from cloister.sphere.payload import Payload
 from tests.crowd import Bot, Room, body_of, enlist, gather
 
 
@@ -257,3 +261,34 @@ async def test_nobody_takes_another_persons_device_for_his_own(
             room.take(draft)
             with pytest.raises(LogInvalid):
                 room.add(victim)
+
+
+async def test_a_new_sphere_begins_its_chains_at_one(tmp_path: Path) -> None:
+    """COM-011, CHN-007: the commit that makes a sphere carries no message from the middle of a chain."""
+    async with relay_of(tmp_path, signup="open") as (relay, core, _):
+        owner = await enlist(relay, "m0", b64d((await relay.server()).realm), core.setup_code)
+        relay.token = owner.token
+        first = compose.Create(owner.login, jwk_public(owner.new.ik), owner.first.cert)
+        words = Payload("msg", os.urandom(16), "First")
+        for chain in (ChainHead(5, os.urandom(32)), None):
+            draft = Room(owner).draft(owner, first, words=compose.Words(words, chain))
+            if chain is not None:
+                with pytest.raises(Conflict):
+                    await relay.commit(None, body_of(draft))
+            else:
+                await relay.commit(None, body_of(draft))  # control: the same from the beginning
+
+
+async def test_a_promise_to_admit_ends_with_the_right_to(tmp_path: Path) -> None:
+    """CLT-018: a member's link that admits by itself does so no longer once only owners and admins may admit."""
+    async with relay_of(tmp_path, signup="open") as (relay, core, _):
+        room, bots = await gather(relay, 2, core.setup_code)
+        assert room.state is not None
+        jti, (_, ipk) = os.urandom(16), key_pair(os.urandom(32), room.sph, bytes(16))
+        for policy, promised in ((replace(room.state.policy, join="any"), True), (room.state.policy, False)):
+            room.take(room.draft(room.owner, compose.SetPolicy(policy)))
+            if promised:
+                link = compose.Invite(jti, ipk, int(time.time()) + 3600, admit="auto")
+                room.take(room.draft(bots[1], link))
+            assert room.state.invites[jti].left == 1
+            assert joining._may_promise(room.state, room.state.invites[jti]) is promised

@@ -265,6 +265,12 @@ async def admit(ctx: Context, rep: Replica, h: str, *, confirmed: bool, role: st
     return asked.id
 
 
+def _may_promise(state: SphereState, invite: Invite) -> bool:
+    """Whether the invitation's author could still admit: else a person looks, as without ``auto``."""
+    author = state.members.get(invite.by)
+    return author is not None and (author.role in ("owner", "admin") or state.policy.join == "any")
+
+
 async def auto_admit(ctx: Context, rep: Replica) -> int:
     """Admit those whose link says so, with the proof it takes (answered by the inviter when making the link)."""
     state = rep.known[0]
@@ -274,7 +280,7 @@ async def auto_admit(ctx: Context, rep: Replica) -> int:
     for one in requests(ctx, rep):
         row = ctx.store.row("request", one.hash)
         invite = _open_invite(rep.known[0], row["jws"], ctx.now()) if row else None
-        if one.by_link and invite is not None and invite.admit == "auto":
+        if one.by_link and invite is not None and invite.admit == "auto" and _may_promise(rep.known[0], invite):
             try:
                 await admit(ctx, rep, one.hash, confirmed=False)
             except (CheckFailed, RelayError, Unreachable, NotFound):

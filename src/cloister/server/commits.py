@@ -187,6 +187,8 @@ def take(
         if sphere is None or before is None:
             raise Forbidden("sphere")
         _still_stands(batch, account, sphere, commit, states, clock)
+    else:
+        commits.settle(states, commit, {})
     _enrolled(batch, states)
     if sphere is None:
         sphere = _create(batch, last)
