@@ -25,6 +25,7 @@ from cloister.errors import (
     Conflict,
     DeviceRetired,
     Forbidden,
+    FormatError,
     KeyUnknown,
     LogRollback,
     NotFound,
@@ -34,16 +35,20 @@ from cloister.errors import (
     TooLarge,
     UsageError,
 )
+from cloister.protocol import jws
 from cloister.protocol.chain import ChainHead
 from cloister.protocol.encoding import b64d, b64e, lp
 from cloister.protocol.state import SphereState
-from cloister.sphere import epoch
+from cloister.sphere import epoch, padding
 from cloister.sphere import message as messages
+from cloister.sphere import payload as payloads
 from cloister.sphere.compose import Rotate, Words
 from cloister.sphere.message import Place
 from cloister.sphere.payload import Payload
 
 MAX_TRIES: Final = 8
+# Padded bytes that always fit into an envelope: base64url, the longest header, tag and signature taken off (MSG-002).
+MAX_BODY: Final = (messages.MAX_COMPACT - jws.MAX_HEADER - 100) * 3 // 4 - 16
 _FINAL: Final = (BadFormat, TooLarge)
 
 
@@ -64,7 +69,13 @@ def open_claims(rep: Replica) -> list[str]:
 
 
 def put(ctx: Context, rep: Replica, payload: Payload) -> str:
-    """Queue a payload durably; returns the item's id."""
+    """Queue a payload durably; returns the item's id. Raises TooLarge for one that no message can hold."""
+    try:
+        size = padding.padded_length(len(payloads.encode(payload)))
+    except FormatError:
+        raise TooLarge("no message can say this") from None
+    if size > MAX_BODY:
+        raise TooLarge("one message cannot hold this")
     item = b64e(payload.cid)
     row = {
         "kind": payload.kind, "text": payload.text, "re": b64e(payload.re), "on": payload.on, "about": payload.about,
