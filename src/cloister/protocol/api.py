@@ -8,7 +8,6 @@ Knows forms. Refuses to know who may call and what anything means.
 Spec: API-010 to API-048 (paths and callers are in the table of spec/08-relay.md).
 """
 
-# ruff: noqa: N815 - members are named as on the wire
 from __future__ import annotations
 
 from typing import Annotated, Any
@@ -33,7 +32,7 @@ class Closed(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     """Base: unknown members are refused, absent optional ones are not sent."""
 
 
-class Done(Closed):
+class Done(Closed, frozen=True):
     """An empty answer."""
 
 
@@ -47,7 +46,7 @@ class Refusal(Struct, frozen=True):
 # --- the server ----------------------------------------------------------------------------------------------------
 
 
-class Limits(Closed):
+class Limits(Closed, frozen=True):
     body: int
     header: int
     message: int
@@ -57,7 +56,7 @@ class Limits(Closed):
     socket_frame: int
 
 
-class ServerInfo(Closed):
+class ServerInfo(Closed, frozen=True):
     """GET /v1/server. ``now`` in unix seconds; ``setup`` true until the first account exists."""
 
     realm: Bytes16
@@ -69,7 +68,7 @@ class ServerInfo(Closed):
     limits: Limits
 
 
-class Health(Closed):
+class Health(Closed, frozen=True):
     """GET /healthz and /readyz."""
 
     ok: bool
@@ -79,14 +78,14 @@ class Health(Closed):
 # --- signing in ----------------------------------------------------------------------------------------------------
 
 
-class AuthStart(Closed):
+class AuthStart(Closed, frozen=True):
     """POST /v1/auth/start. ``A`` is PAD(A), 512 bytes; without it only the salt is answered."""
 
     login: Login
     A: B64 | UnsetType = UNSET
 
 
-class AuthSalt(Closed):
+class AuthSalt(Closed, frozen=True):
     """``sid`` and ``B`` only when ``A`` was given; one finish per sid, within 60 s."""
 
     salt: Bytes16
@@ -94,14 +93,14 @@ class AuthSalt(Closed):
     B: B64 | UnsetType = UNSET
 
 
-class AuthFinish(Closed):
+class AuthFinish(Closed, frozen=True):
     """POST /v1/auth/finish."""
 
     sid: Bytes16
     M1: Bytes32
 
 
-class AuthProof(Closed):
+class AuthProof(Closed, frozen=True):
     """``M2`` proves the server's knowledge; ``token`` is of level password until ``until``."""
 
     M2: Bytes32
@@ -110,7 +109,7 @@ class AuthProof(Closed):
     until: Count
 
 
-class Nonce(Closed):
+class Nonce(Closed, frozen=True):
     """GET /v1/auth/nonce and POST /v1/vault/nonce: single use, 60 s."""
 
     nonce: Bytes32
@@ -118,13 +117,13 @@ class Nonce(Closed):
     exp: Count
 
 
-class AuthDevice(Closed):
+class AuthDevice(Closed, frozen=True):
     """POST /v1/auth/device: a ``sph-dauth+1`` envelope."""
 
     jws: Jws
 
 
-class Token(Closed):
+class Token(Closed, frozen=True):
     """A session. ``level`` is password or device."""
 
     token: Bytes32
@@ -137,7 +136,7 @@ class Token(Closed):
 # --- account -------------------------------------------------------------------------------------------------------
 
 
-class NewAccount(Closed):
+class NewAccount(Closed, frozen=True):
     """POST /v1/accounts, one transaction. ``ticket`` is a set-up code or sign-up code; else ``join`` admits."""
 
     idem: Bytes16
@@ -154,14 +153,14 @@ class NewAccount(Closed):
     join: Jws | UnsetType = UNSET
 
 
-class Device(Closed):
+class Device(Closed, frozen=True):
     dv: Dv
     cert: Jws
     active: bool
     added: Count
 
 
-class Session(Closed):
+class Session(Closed, frozen=True):
     n: Bytes16
     level: str
     made: Count
@@ -170,7 +169,7 @@ class Session(Closed):
     dv: Dv | UnsetType = UNSET
 
 
-class Account(Closed):
+class Account(Closed, frozen=True):
     """GET /v1/account."""
 
     id: Id
@@ -182,7 +181,7 @@ class Account(Closed):
     sessions: list[Session]
 
 
-class Roots(Closed):
+class Roots(Closed, frozen=True):
     """GET /v1/account/roots: the wrapped roots and the slot ``ik``."""
 
     wMK: B64
@@ -193,7 +192,7 @@ class Roots(Closed):
     mkv: Count
 
 
-class SlotIn(Closed):
+class SlotIn(Closed, frozen=True):
     """A slot written with new roots: ``mk.<old>`` and ``state``, which carries its ``ctr`` (one above the stored)."""
 
     name: SlotName
@@ -202,7 +201,7 @@ class SlotIn(Closed):
     ctr: Count | UnsetType = UNSET
 
 
-class NewRoots(Closed):
+class NewRoots(Closed, frozen=True):
     """PUT /v1/account/roots. ``cred_ver`` is the one read before; ``v`` and ``ver`` only with a new password."""
 
     cred_ver: Count
@@ -214,42 +213,42 @@ class NewRoots(Closed):
     v: B64 | UnsetType = UNSET
 
 
-class CredVer(Closed):
+class CredVer(Closed, frozen=True):
     cred_ver: Count
 
 
-class NewDevice(Closed):
+class NewDevice(Closed, frozen=True):
     """POST /v1/devices: the certificate and the key-log entry that adds it."""
 
     cert: Jws
     klog: Jws
 
 
-class RevokeDevice(Closed):
+class RevokeDevice(Closed, frozen=True):
     """POST /v1/devices/{dv}/revoke."""
 
     klog: Jws
 
 
-class KeyLogEntries(Closed):
+class KeyLogEntries(Closed, frozen=True):
     entries: list[Jws]
 
 
-class Slot(Closed):
+class Slot(Closed, frozen=True):
     name: SlotName
     mkv: Count
     bytes: B64
     ctr: Count | UnsetType = UNSET
 
 
-class Slots(Closed):
+class Slots(Closed, frozen=True):
     """GET /v1/slots: ascending by name after ``after``; ``more`` when another page follows."""
 
     slots: list[Slot]
     more: bool
 
 
-class PutSlot(Closed):
+class PutSlot(Closed, frozen=True):
     """PUT /v1/slots/{name}. The slot ``state`` carries its ``ctr`` and the header If-Match with the ctr before."""
 
     mkv: Count
@@ -257,7 +256,7 @@ class PutSlot(Closed):
     ctr: Count | UnsetType = UNSET
 
 
-class VaultEnrol(Closed):
+class VaultEnrol(Closed, frozen=True):
     """POST /v1/vault/enrol: UK public key, tag and pepper of one device handle."""
 
     dev: Text
@@ -266,11 +265,11 @@ class VaultEnrol(Closed):
     pep: Bytes32
 
 
-class VaultNonce(Closed):
+class VaultNonce(Closed, frozen=True):
     dev: Text
 
 
-class VaultOpen(Closed):
+class VaultOpen(Closed, frozen=True):
     """POST /v1/vault/open. Refusal: E_AUTH with ``left`` tries."""
 
     dev: Text
@@ -279,24 +278,24 @@ class VaultOpen(Closed):
     sig: B64
 
 
-class Pepper(Closed):
+class Pepper(Closed, frozen=True):
     pep: Bytes32
 
 
 # --- spheres -------------------------------------------------------------------------------------------------------
 
 
-class Base(Closed):
+class Base(Closed, frozen=True):
     seq: Count
     h: Bytes32
 
 
-class Wrap(Closed):
+class Wrap(Closed, frozen=True):
     dv: Dv
     jws: Jws
 
 
-class CommitBody(Closed):
+class CommitBody(Closed, frozen=True):
     """POST /v1/spheres and POST /v1/spheres/{sph}/commits (COM rules)."""
 
     idem: Bytes16
@@ -309,7 +308,7 @@ class CommitBody(Closed):
     msg: Jws | UnsetType = UNSET
 
 
-class Committed(Closed):
+class Committed(Closed, frozen=True):
     """Position in the log; ``pos`` of the last entry in the stream; ``msg_pos`` of the message, if any."""
 
     sph: Sph
@@ -319,34 +318,34 @@ class Committed(Closed):
     msg_pos: Count | UnsetType = UNSET
 
 
-class Spheres(Closed):
+class Spheres(Closed, frozen=True):
     """GET /v1/spheres: a hint, the client's own state decides."""
 
     spheres: list[Sph]
 
 
-class Send(Closed):
+class Send(Closed, frozen=True):
     """POST /v1/spheres/{sph}/messages: a ``sph-msg+1`` envelope."""
 
     jws: Jws
 
 
-class Position(Closed):
+class Position(Closed, frozen=True):
     pos: Count
 
 
-class Log(Closed):
+class Log(Closed, frozen=True):
     """GET …/log?from&limit: entries from ``from`` on, and the head at that moment."""
 
     entries: list[Jws]
     head: Base
 
 
-class Attachment(Closed):
+class Attachment(Closed, frozen=True):
     jws: Jws
 
 
-class Item(Closed):
+class Item(Closed, frozen=True):
     """One row of a sphere's stream. ``k``: entry, msg, or gone (its bytes were deleted, ``h`` remains)."""
 
     pos: Count
@@ -357,37 +356,37 @@ class Item(Closed):
     h: Bytes32 | UnsetType = UNSET
 
 
-class Items(Closed):
+class Items(Closed, frozen=True):
     """GET …/items?after or before&limit, ascending. ``head`` is the stream's last position."""
 
     items: list[Item]
     head: Count
 
 
-class Tail(Closed):
+class Tail(Closed, frozen=True):
     dv: Dv
     seq: Count
     h: Bytes32
 
 
-class Heads(Closed):
+class Heads(Closed, frozen=True):
     """GET …/heads?id: last message of each device (of one member); devices without messages are absent."""
 
     heads: list[Tail]
 
 
-class Link(Closed):
+class Link(Closed, frozen=True):
     n: Count
     blob: B64
 
 
-class Links(Closed):
+class Links(Closed, frozen=True):
     """GET …/links?to&limit: link blobs of epochs descending from ``to``."""
 
     links: list[Link]
 
 
-class Seen(Closed):
+class Seen(Closed, frozen=True):
     """GET …/seen/{pos}: the stored row as it is."""
 
     pos: Count
@@ -401,50 +400,50 @@ class Seen(Closed):
     jws: Jws
 
 
-class JoinRow(Closed):
+class JoinRow(Closed, frozen=True):
     h: Bytes32
     jws: Jws
     exp: Count
 
 
-class Joins(Closed):
+class Joins(Closed, frozen=True):
     joins: list[JoinRow]
 
 
-class Card(Closed):
+class Card(Closed, frozen=True):
     """The approver's identity key (JWK) and device certificate, for comparing digits."""
 
     ik: dict[str, str]
     cert: Jws
 
 
-class NewJoin(Closed):
+class NewJoin(Closed, frozen=True):
     """POST /v1/joins: a ``sph-join+1`` envelope."""
 
     jws: Jws
 
 
-class JoinTaken(Closed):
+class JoinTaken(Closed, frozen=True):
     """202 whether or not the sphere exists."""
 
     h: Bytes32
 
 
-class JoinState(Closed):
+class JoinState(Closed, frozen=True):
     """``state``: waiting, admitted, refused or withdrawn."""
 
     state: str
     card: Card | UnsetType = UNSET
 
 
-class InviteOpen(Closed):
+class InviteOpen(Closed, frozen=True):
     open: bool
 
 
 # --- inbox ---------------------------------------------------------------------------------------------------------
 
 
-class InboxItem(Closed):
+class InboxItem(Closed, frozen=True):
     """``k`` p2p: ``jws`` is a ``sph-p2p+1`` envelope. ``k`` commit: the ``entries`` of a commit that touches you."""
 
     pos: Count
@@ -454,12 +453,12 @@ class InboxItem(Closed):
     entries: list[Jws] | UnsetType = UNSET
 
 
-class Inbox(Closed):
+class Inbox(Closed, frozen=True):
     items: list[InboxItem]
     head: Count
 
 
-class PostInbox(Closed):
+class PostInbox(Closed, frozen=True):
     """POST /v1/inbox: one envelope for devices active in its sphere. Idempotent by sender and jti."""
 
     to: Annotated[list[Dv], Meta(min_length=1, max_length=4096)]
@@ -469,13 +468,13 @@ class PostInbox(Closed):
 # --- administration ------------------------------------------------------------------------------------------------
 
 
-class Check(Closed):
+class Check(Closed, frozen=True):
     name: str
     ok: bool
     says: str
 
 
-class AdminHealth(Closed):
+class AdminHealth(Closed, frozen=True):
     """GET /v1/admin/health."""
 
     now: Count
@@ -484,7 +483,7 @@ class AdminHealth(Closed):
     counts: dict[str, int]
 
 
-class User(Closed):
+class User(Closed, frozen=True):
     id: Id
     login: Login
     admin: bool
@@ -493,29 +492,29 @@ class User(Closed):
     devices: Count
 
 
-class Users(Closed):
+class Users(Closed, frozen=True):
     users: list[User]
 
 
-class Suspend(Closed):
+class Suspend(Closed, frozen=True):
     suspended: bool
 
 
-class Signup(Closed):
+class Signup(Closed, frozen=True):
     """GET and PUT /v1/admin/signup."""
 
     signup: str
     by_sphere: bool
 
 
-class NewTicket(Closed):
+class NewTicket(Closed, frozen=True):
     """POST /v1/admin/tickets: ``uses`` 1 to 1000, ``seconds`` until it ends."""
 
     uses: Annotated[int, Meta(ge=1, le=1000)]
     seconds: Annotated[int, Meta(ge=60, le=31_536_000)]
 
 
-class Ticket(Closed):
+class Ticket(Closed, frozen=True):
     """``code`` is shown once; afterwards only ``n`` names it."""
 
     n: Bytes16
@@ -524,7 +523,7 @@ class Ticket(Closed):
     code: Text | UnsetType = UNSET
 
 
-class Tickets(Closed):
+class Tickets(Closed, frozen=True):
     tickets: list[Ticket]
 
 
