@@ -77,6 +77,10 @@ def share_open(given: Given) -> Any:
     return {"n": key.n, "secret": key.secret.hex()}
 
 
+def rsa_share(given: Given) -> Any:
+    return share._open("rsa4096", [_hex(given["private"])], _hex(given["info"]), _hex(given["ct"])).hex()
+
+
 def share_granted(given: Given) -> Any:
     log = history(states(given))
     return {dv: share.granted(log, given["id"], dv) for dv in given["dvs"]}
@@ -91,5 +95,6 @@ OPS = {
     "title-seal": title_seal,
     "title-open": title_open,
     "share-open": share_open,
+    "rsa-share": rsa_share,
     "share-granted": share_granted,
 }

@@ -73,6 +73,9 @@ def links() -> list[Case]:
         "label-empty": stem + "~",
         "label-utf8": f"{stem}~{b64e(bytes([255]))}",
         "label-line": f"{stem}~{b64e(b'a' + bytes([10]) + b'b')}",
+        "label-joiner": f"{stem}~{b64e(b'a' + bytes([0xE2, 0x80, 0x8D]) + b'b')}",
+        "label-wide-space": f"{stem}~{b64e(b'a' + bytes([0xE3, 0x80, 0x80]) + b'b')}",
+        "port-zero": text.replace("chat.example", "chat.example:0443"),
         "label-long": f"{stem}~{b64e(b'x' * 65)}",
         "label-plain": f"{stem}~{label}=",
         "sph-short": text.replace(SPH, SPH[:-1]),
@@ -94,6 +97,7 @@ def logs() -> list[Case]:
     link = Link("invite", "https://chat.example", sph, JTI, SEED, seq, pin)
     pinned = {"entries": entries, "text": invitation.emit(link)}
     other = {"entries": entries, "text": invitation.emit(Link("invite", link.origin, sph, JTI, SEED, seq - 1, pin))}
+    beyond = {"entries": entries, "text": invitation.emit(Link("invite", link.origin, sph, JTI, SEED, seq + 1, pin))}
     ask = {"entries": entries, "text": invitation.emit(Link("ask", link.origin, sph))}
     guessed = Link("invite", link.origin, sph, JTI, bytes(32), seq, pin)
     request, forged = sphere.request(bo, link), sphere.request(eve, guessed)
@@ -110,6 +114,7 @@ def logs() -> list[Case]:
         good("inv-pin", "INV-005", "link-pin", pinned, True),
         good("inv-pin-none", "INV-005", "link-pin", ask, True),
         bad("inv-pin-other", "INV-005", "link-pin", other, "C_LOG_FORK"),
+        bad("inv-pin-beyond", "INV-005", "link-pin", beyond, "C_LOG_FORK"),
         good("inv-ask", "INV-006", "link-request", {**given, "join": request}, by),
         bad("inv-ask-guessed", "INV-006", "link-request", {**given, "join": forged}, "C_SIG"),
         bad("inv-ask-stolen", "INV-006", "link-request", {**given, "join": stolen}, "C_SIG"),

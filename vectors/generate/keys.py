@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 from cloister import crypto
 from cloister.protocol import jws
-from cloister.protocol.encoding import b64d, b64e
+from cloister.protocol.encoding import b64d, b64e, kdf
 from cloister.protocol.history import History
 from cloister.protocol.state import Policy
 from cloister.sphere import compose, epoch, meta, share
@@ -249,6 +252,30 @@ def shares() -> list[Case]:
     ]
 
 
+def rsa_shares() -> list[Case]:
+    """One secret for one RSA device; the key pair and the ciphertext were drawn once."""
+    recorded = Recorded("keys")
+
+    def pair() -> str:
+        der = serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        return b64e(rsa.generate_private_key(65537, 4096).private_bytes(*der))
+
+    private = b64d(str(recorded.once("rsa-private", pair)))
+    key = serialization.load_der_private_key(private, None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    modulus, info, secret = key.private_numbers().public_numbers.n.to_bytes(512, "big"), b"bound", bytes(range(32))
+    z = rng("rsa-z")(32)
+    sealed = b64d(str(recorded.once("rsa-sealed", lambda: b64e(crypto.rsa_seal(modulus, z)))))
+    ct = sealed + crypto.aead_seal(kdf(z, b"", "rsa-kem", info, 32), bytes(12), secret, b"")
+    given = {"private": private.hex(), "info": info.hex(), "ct": ct.hex()}
+    wrong = {f"flip-{at}": {**given, "ct": flip(ct, at).hex()} for at in (0, 511, 512, 559)}
+    wrong |= {"info": {**given, "info": "00"}, "short": {**given, "ct": ct[:-1].hex()}, "none": {**given, "ct": ""}}
+    return [
+        good("keys-rsa", "SHR-007", "rsa-share", given, secret.hex()),
+        *(bad(f"keys-rsa-{name}", "SHR-007", "rsa-share", one, DECRYPT) for name, one in wrong.items()),
+    ]
+
+
 def grants() -> list[Case]:
     out = []
     day = 86400
@@ -270,4 +297,4 @@ def grants() -> list[Case]:
 
 
 def cases() -> list[Case]:
-    return [*epochs(), *links(), *titles(), *shares(), *grants()]
+    return [*epochs(), *links(), *titles(), *shares(), *rsa_shares(), *grants()]

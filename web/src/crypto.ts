@@ -19,6 +19,9 @@ import { type CloisterError, DecryptFailed, FormatError, SignatureInvalid } from
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 
+/** Where a maker's random bytes come from; `randomBytes` outside tests (CRY-001). */
+export type Rng = (length: number) => Bytes;
+
 export const P384_BYTES = 48;
 export const P384_ORDER = p384.Point.Fn.ORDER;
 export const P384_PUBLIC_LENGTH = 97;
@@ -277,6 +280,35 @@ export async function hpkeOpen(kem: string, secret: Uint8Array, info: Uint8Array
     return new Uint8Array(await suite(kem).open(params, own(sealed.subarray(length)).buffer));
   } catch {
     throw new DecryptFailed("hpke");
+  }
+}
+
+// --- RSA-OAEP, only for devices that have nothing else -----------------------------------------------------------------
+
+const OAEP = { name: "RSA-OAEP", hash: "SHA-256" };
+
+function base64url(data: Uint8Array): string {
+  return btoa(String.fromCharCode(...data)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+/** RSA-OAEP with SHA-256, e = 65537, no label, for a modulus of 512 bytes (SHR-007). Throws FormatError. */
+export async function rsaSeal(modulus: Uint8Array, data: Uint8Array): Promise<Bytes> {
+  try {
+    const jwk = { kty: "RSA", alg: "RSA-OAEP-256", e: "AQAB", n: base64url(modulus) };
+    const key = await subtle.importKey("jwk", jwk, OAEP, false, ["encrypt"]);
+    return new Uint8Array(await subtle.encrypt(OAEP, key, own(data)));
+  } catch {
+    throw new FormatError("RSA modulus");
+  }
+}
+
+/** Inverse of rsaSeal; `secret` is PKCS #8 in DER. Throws DecryptFailed for every kind of failure (SHR-007). */
+export async function rsaOpen(secret: Uint8Array, sealed: Uint8Array): Promise<Bytes> {
+  try {
+    const key = await subtle.importKey("pkcs8", own(secret), OAEP, false, ["decrypt"]);
+    return new Uint8Array(await subtle.decrypt(OAEP, key, own(sealed)));
+  } catch {
+    throw new DecryptFailed("rsa");
   }
 }
 

@@ -1,12 +1,12 @@
 /** Sealed records of the account: nonce12 ‖ AES-256-GCM, and one error for everything wrong with one. Spec: SLOT-001. */
 
-import { type Bytes, aeadOpen, aeadSeal, concat, randomBytes } from "../crypto.ts";
+import { type Bytes, type Rng, aeadOpen, aeadSeal, concat } from "../crypto.ts";
 import { VaultError } from "../errors.ts";
 
 const NONCE = 12;
 
-export async function sealBox(key: Uint8Array, secret: Uint8Array, aad: Uint8Array): Promise<Bytes> {
-  const nonce = randomBytes(NONCE);
+export async function sealBox(key: Uint8Array, secret: Uint8Array, aad: Uint8Array, rng: Rng): Promise<Bytes> {
+  const nonce = rng(NONCE);
   return concat(nonce, await aeadSeal(key, nonce, secret, aad));
 }
 

@@ -4,7 +4,7 @@
  * Knows nothing of passwords or relays. Spec: SLOT-002 to SLOT-005.
  */
 
-import { type Bytes, P384_ORDER, ed25519Public, hpkePublic, own } from "../crypto.ts";
+import { type Bytes, P384_ORDER, type Rng, ed25519Public, hpkePublic, own } from "../crypto.ts";
 import { FormatError } from "../errors.ts";
 import { lp } from "../protocol/encoding.ts";
 import { deviceId, identityId, jwkPublic } from "../protocol/ids.ts";
@@ -73,10 +73,16 @@ const mkAad = (account: string, ver: number, mkv: number): Bytes => lp("mk", acc
 const rkAad = (account: string, ver: number): Bytes => lp("root", account, ver);
 
 /** wMK and wRK under a kek (SLOT-002, SLOT-003). */
-export async function wrap(kek: Uint8Array, account: string, ver: number, roots: Roots): Promise<{ wMK: Bytes; wRK: Bytes }> {
+export async function wrap(
+  kek: Uint8Array,
+  account: string,
+  ver: number,
+  roots: Roots,
+  rng: Rng,
+): Promise<{ wMK: Bytes; wRK: Bytes }> {
   return {
-    wMK: await sealBox(kek, roots.mk, mkAad(account, ver, roots.mkv)),
-    wRK: await sealBox(kek, roots.rk, rkAad(account, ver)),
+    wMK: await sealBox(kek, roots.mk, mkAad(account, ver, roots.mkv), rng),
+    wRK: await sealBox(kek, roots.rk, rkAad(account, ver), rng),
   };
 }
 

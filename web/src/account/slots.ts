@@ -4,7 +4,7 @@
  * A slot is a way to get a secret and no authority to use it. Spec: SLOT-008 to SLOT-011.
  */
 
-import { type Bytes, p384Public } from "../crypto.ts";
+import { type Bytes, type Rng, p384Public } from "../crypto.ts";
 import { VaultError } from "../errors.ts";
 import { b64e, kdf, lp } from "../protocol/encoding.ts";
 import { type Jwk, jwkPublic, thumbprint } from "../protocol/ids.ts";
@@ -21,8 +21,8 @@ export function slotAad(account: string, name: string, thumb: Uint8Array = NONE,
   return lp(account, name, thumb, ctr);
 }
 
-export function sealIk(rk: Uint8Array, account: string, ik: Uint8Array): Promise<Bytes> {
-  return sealBox(slotKey(rk, account, "ik"), ik, slotAad(account, "ik", thumbprint(jwkPublic(ik))));
+export function sealIk(rk: Uint8Array, account: string, ik: Uint8Array, rng: Rng): Promise<Bytes> {
+  return sealBox(slotKey(rk, account, "ik"), ik, slotAad(account, "ik", thumbprint(jwkPublic(ik))), rng);
 }
 
 /** The identity scalar; it must be that of the present identity key (SLOT-009). Throws VaultError. */
@@ -33,14 +33,21 @@ export async function openIk(rk: Uint8Array, account: string, present: Jwk, slot
   return scalar;
 }
 
-const seal = (mk: Uint8Array, account: string, name: string, secret: Uint8Array): Promise<Bytes> =>
-  sealBox(slotKey(mk, account, name), secret, slotAad(account, name));
+const seal = (mk: Uint8Array, account: string, name: string, secret: Uint8Array, rng: Rng): Promise<Bytes> =>
+  sealBox(slotKey(mk, account, name), secret, slotAad(account, name), rng);
 const open = (mk: Uint8Array, account: string, name: string, slot: Uint8Array): Promise<Bytes> =>
   openBox(slotKey(mk, account, name), slot, slotAad(account, name), 32);
 
 /** E_n of a sphere under MK (SLOT-010). */
-export async function sealEpoch(mk: Uint8Array, account: string, sph: string, n: number, secret: Uint8Array): Promise<Bytes> {
-  return seal(mk, account, epoch(sph, n), secret);
+export async function sealEpoch(
+  mk: Uint8Array,
+  account: string,
+  sph: string,
+  n: number,
+  secret: Uint8Array,
+  rng: Rng,
+): Promise<Bytes> {
+  return seal(mk, account, epoch(sph, n), secret, rng);
 }
 
 export async function openEpoch(mk: Uint8Array, account: string, sph: string, n: number, slot: Uint8Array): Promise<Bytes> {
@@ -48,8 +55,14 @@ export async function openEpoch(mk: Uint8Array, account: string, sph: string, n:
 }
 
 /** The MK of generation `oldMkv` under the next one (SLOT-011). */
-export async function sealMaster(newMk: Uint8Array, account: string, oldMkv: number, oldMk: Uint8Array): Promise<Bytes> {
-  return seal(newMk, account, master(oldMkv), oldMk);
+export async function sealMaster(
+  newMk: Uint8Array,
+  account: string,
+  oldMkv: number,
+  oldMk: Uint8Array,
+  rng: Rng,
+): Promise<Bytes> {
+  return seal(newMk, account, master(oldMkv), oldMk, rng);
 }
 
 /** All MKs from the present one down as far as slots exist (SLOT-011). Throws VaultError. */

@@ -4,7 +4,7 @@
  * Decides by the memory of this device whether a state is an old one. Spec: SLOT-013 to SLOT-017.
  */
 
-import type { Bytes } from "../crypto.ts";
+import type { Bytes, Rng } from "../crypto.ts";
 import { LogRollback, VaultError } from "../errors.ts";
 import { type JsonObject, b64d, b64e, textBytes } from "../protocol/encoding.ts";
 import { decode, deviceSigner, sign, verifyEd25519 } from "../protocol/jws.ts";
@@ -41,12 +41,13 @@ export async function seal(
   author: DeviceKeys,
   prev: Pin | undefined,
   content: JsonObject,
+  rng: Rng,
 ): Promise<{ slot: Bytes; pin: Pin }> {
   const ctr = (prev?.ctr ?? 0) + 1;
   const link: { prev?: string } = prev === undefined ? {} : { prev: b64e(prev.digest) };
   const body = { id: account, ctr, ...link, content };
   const compact = await sign(TYP, { kid: author.dv }, body, deviceSigner(author.dkSeed));
-  const slot = await sealBox(key(mk, account), textBytes(compact), aad(account, ctr));
+  const slot = await sealBox(key(mk, account), textBytes(compact), aad(account, ctr), rng);
   return { slot, pin: { ctr, digest: decode(compact, TYP).digest } };
 }
 

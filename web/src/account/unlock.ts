@@ -5,7 +5,7 @@
  */
 
 import common from "../../../src/cloister/account/common.json" with { type: "json" };
-import { type Bytes, argon2id, ed25519Public, ed25519Sign, randomBytes, requireEqual, sha256 } from "../crypto.ts";
+import { type Bytes, type Rng, argon2id, ed25519Public, ed25519Sign, requireEqual, sha256 } from "../crypto.ts";
 import { NotFound, VaultError, WeakPin } from "../errors.ts";
 import { b64d, b64e, kdf, lp, textBytes } from "../protocol/encoding.ts";
 import { ARGON2 } from "./password.ts";
@@ -51,12 +51,17 @@ const keyOf = (vault: Vault, a: Uint8Array, pep: Uint8Array, salt: Uint8Array): 
   kdf(lp(a, pep), salt, "vault", lp(vault.account, vault.dv, "*"), 32);
 
 /** Set or change the PIN (VLT-009). The vault is stored only after the relay has taken the enrolment. Throws WeakPin. */
-export async function enrol(vault: Vault, vk: Uint8Array, pin: string): Promise<{ vault: Vault; enrolment: Enrolment }> {
+export async function enrol(
+  vault: Vault,
+  vk: Uint8Array,
+  pin: string,
+  rng: Rng,
+): Promise<{ vault: Vault; enrolment: Enrolment }> {
   const secret = checkPin(pin);
-  const [uk, ds, salt, pep] = [randomBytes(32), randomBytes(32), randomBytes(32), randomBytes(32)];
+  const [uk, ds, salt, pep] = [rng(32), rng(32), rng(32), rng(32)];
   const a = await stretch(secret, salt);
   const local = { uk: b64e(uk), ds: b64e(ds), salt: b64e(salt), hp: b64e(sha256(lp("pep", pep))) };
-  const opened = await withKey(vault, "pin", keyOf(vault, a, pep, salt), vk);
+  const opened = await withKey(vault, "pin", keyOf(vault, a, pep, salt), vk, rng);
   const enrolment = { dev: vault.dv, uk: ed25519Public(uk), tag: tagOf(vault.dv, a, ds), pep };
   return { vault: { ...opened, pin: local }, enrolment };
 }

@@ -4,7 +4,7 @@
  * Stores nothing itself. Spec: VLT-001 to VLT-005, VLT-007, VLT-008.
  */
 
-import { type Bytes, randomBytes } from "../crypto.ts";
+import type { Bytes, Rng } from "../crypto.ts";
 import { FormatError, NotFound, VaultError } from "../errors.ts";
 import { type JsonObject, b64d, b64e, jsonEmit, jsonParse, kdf, lp } from "../protocol/encoding.ts";
 import { shape } from "../protocol/shape.ts";
@@ -75,16 +75,23 @@ function openerOf(vault: Vault, kind: OpenerKind): Opener {
 }
 
 /** The vault with an opener by password; not while a PIN is set (VLT-003, VLT-005). */
-export async function withPassword(vault: Vault, vk: Uint8Array, kek: Uint8Array): Promise<Vault> {
+export async function withPassword(vault: Vault, vk: Uint8Array, kek: Uint8Array, rng: Rng): Promise<Vault> {
   if (vault.openers.pin !== undefined) throw new VaultError("VLT-005");
-  const salt = randomBytes(32);
-  const box = await sealBox(passwordKey(vault, kek, salt), vk, aad(vault, "pw"));
+  const salt = rng(32);
+  const box = await sealBox(passwordKey(vault, kek, salt), vk, aad(vault, "pw"), rng);
   return { ...vault, openers: { ...vault.openers, pw: { salt: b64e(salt), box: b64e(box) } } };
 }
 
 /** The vault with an opener by key; one for `pin` removes that for `pw` (VLT-004, VLT-005). */
-export async function withKey(vault: Vault, kind: Exclude<OpenerKind, "pw">, key: Uint8Array, vk: Uint8Array): Promise<Vault> {
-  const openers = { ...vault.openers, [kind]: { salt: "", box: b64e(await sealBox(key, vk, aad(vault, kind))) } };
+export async function withKey(
+  vault: Vault,
+  kind: Exclude<OpenerKind, "pw">,
+  key: Uint8Array,
+  vk: Uint8Array,
+  rng: Rng,
+): Promise<Vault> {
+  const box = b64e(await sealBox(key, vk, aad(vault, kind), rng));
+  const openers = { ...vault.openers, [kind]: { salt: "", box } };
   if (kind === "pin") delete openers.pw;
   return { ...vault, openers };
 }
@@ -112,8 +119,8 @@ const recordKey = (vk: Uint8Array, vault: Vault, name: string): Bytes =>
 const recordAad = (vault: Vault, name: string): Bytes => lp(vault.account, vault.dv, name);
 
 /** A record of the vault (VLT-007). */
-export function sealRecord(vk: Uint8Array, vault: Vault, name: string, data: Uint8Array): Promise<Bytes> {
-  return sealBox(recordKey(vk, vault, name), data, recordAad(vault, name));
+export function sealRecord(vk: Uint8Array, vault: Vault, name: string, data: Uint8Array, rng: Rng): Promise<Bytes> {
+  return sealBox(recordKey(vk, vault, name), data, recordAad(vault, name), rng);
 }
 
 export function openRecord(vk: Uint8Array, vault: Vault, name: string, box: Uint8Array): Promise<Bytes> {
