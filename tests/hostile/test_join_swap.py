@@ -14,6 +14,7 @@ from cloister.errors import CheckFailed, RelayError, UsageError
 from cloister.protocol import digits
 from cloister.protocol import join as joins
 from cloister.protocol.encoding import b64d
+from cloister.server import commits
 from tests.hostile.world import HostileWorld, Mallory, digest_of, mallory
 
 TRIES = 100
@@ -70,6 +71,7 @@ async def test_control_without_the_invitation_key_the_ghost_gets_in(
 
     monkeypatch.setattr(crypto, "ed25519_verify", careless)
     monkeypatch.setattr(joins.crypto, "ed25519_verify", careless)
+    _collude(monkeypatch)
     (request,) = await sphere.requests()
     assert request.by_link
     await sphere.admit(request)
@@ -94,8 +96,16 @@ async def test_without_a_link_no_key_leaves_unconfirmed(hw: HostileWorld) -> Non
     assert shown.split() == digits.safety_number(ada, ghost.id).split()
 
 
-async def test_control_with_a_confirmation_the_ghost_would_get_in(hw: HostileWorld) -> None:
+def _collude(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The relay looks away from a device that nobody enrolled (JOIN-009 is the honest relay's own rule)."""
+    monkeypatch.setattr(commits, "_enrolled", lambda *_: None)
+
+
+async def test_control_with_a_confirmation_the_ghost_would_get_in(
+    hw: HostileWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who confirms without comparing admits the ghost: the check above is what stands in between."""
+    _collude(monkeypatch)
     sphere, _ = await _asked(hw)
     ghost = _swap(hw, sphere.sph, None)
     (request,) = await sphere.requests()
