@@ -148,17 +148,17 @@ class Relay:
             self.views.move_to_end(sph)
         return known
 
-    async def view_for(self, sph: str, account: str, dv: str | None = None) -> View:
-        """The same for an active member, whose device ``dv`` no entry has revoked (API-004).
+    async def view_for(self, sph: str, account: str, dv: str | None) -> View:
+        """The same for the device ``dv`` of an active member, which no entry has revoked (API-004).
 
         Everybody else is refused after the same look at the caller's own spheres, whether there is such a sphere or
         not: nothing of the sphere itself is touched.
         """
-        if sph not in await self.spheres_of(account):
+        if sph not in await self.spheres_of(account) or dv is None:
             raise Forbidden("sphere")
         view = await self.view(sph)
         member = view.state.members.get(account)
-        device = view.state.devices.get(dv) if dv else None
+        device = view.state.devices.get(dv)
         if member is None or not member.active or (device is not None and device.status == "revoked"):
             raise Forbidden("sphere")
         return view
@@ -196,10 +196,18 @@ class Relay:
     def _publish(self, effects: object) -> None:
         assert isinstance(effects, list)
         one: Effect
+        rows: list[Stored] = []
         for one in effects:
             if isinstance(one, Stored):
-                self.hub.stored(one)
-            elif isinstance(one, Membership):
+                if rows and rows[0].stream != one.stream:
+                    self.hub.stored(*rows)
+                    rows = []
+                rows.append(one)
+                continue
+            if rows:
+                self.hub.stored(*rows)
+                rows = []
+            if isinstance(one, Membership):
                 assert isinstance(one.state, View)
                 self._keep(one.sph, one.state)
                 self._changes += 1
@@ -210,6 +218,8 @@ class Relay:
                 self.hub.hint(one)
             elif isinstance(one, Ended):
                 self.hub.end(one)
+        if rows:
+            self.hub.stored(*rows)
 
 
 def _spheres_of(conn: Connection, account: str) -> frozenset[str]:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 INBOX: Final = "inbox"
+# Rows joined once for everybody: less than a frame, so that a frame can still take what is one reader's own.
+PIECE: Final = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Listener(Protocol):
     dv: str | None
     session: bytes
 
-    def item(self, stream: str, pos: int, record: str) -> None: ...
+    def rows(self, stream: str, first: int, last: int, records: str) -> None: ...
 
     def record(self, record: str) -> None: ...
 
@@ -117,13 +119,19 @@ class Hub:
                 del self._streams[stream]
                 self.heads.pop(stream, None)
 
-    def stored(self, effect: Stored) -> None:
-        """Deliver one committed row."""
-        listeners = self._streams.get(effect.stream)
-        if listeners:
-            self.heads[effect.stream] = effect.pos
+    def stored(self, *rows: Stored) -> None:
+        """Deliver committed rows of one stream, in the order of their positions and without a hole.
+
+        They are joined once for all listeners, into pieces that fit a frame.
+        """
+        stream = rows[0].stream
+        listeners = self._streams.get(stream)
+        if not listeners:
+            return
+        self.heads[stream] = rows[-1].pos
+        for first, last, records in _pieces(rows):
             for listener in listeners:
-                listener.item(effect.stream, effect.pos, effect.record)
+                listener.rows(stream, first, last, records)
 
     def hint(self, effect: Hint) -> None:
         """Deliver a hint to whoever is there."""
@@ -149,3 +157,20 @@ class Hub:
     def everyone(self) -> list[Listener]:
         """All listeners, for shutting down."""
         return [listener for mine in self._accounts.values() for listener in mine]
+
+
+def _pieces(rows: Sequence[Stored]) -> list[tuple[int, int, str]]:
+    """(first position, last position, records joined by commas), each of at most PIECE characters or one row."""
+    if len(rows) == 1:
+        return [(rows[0].pos, rows[0].pos, rows[0].record)]
+    pieces, begin, size = [], 0, 0
+    for at, row in enumerate(rows):
+        if size and size + len(row.record) > PIECE:
+            pieces.append(_piece(rows[begin:at]))
+            begin, size = at, 0
+        size += len(row.record)
+    return [*pieces, _piece(rows[begin:])]
+
+
+def _piece(rows: Sequence[Stored]) -> tuple[int, int, str]:
+    return rows[0].pos, rows[-1].pos, ",".join([row.record for row in rows])

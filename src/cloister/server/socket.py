@@ -142,20 +142,20 @@ class Socket:
 
     # --- what the hub calls ---
 
-    def item(self, stream: str, pos: int, record: str) -> None:
-        """A row was committed: deliver it if it is the next one, else read what is missing."""
+    def rows(self, stream: str, first: int, last: int, records: str) -> None:
+        """Rows were committed: deliver them if they come next, else read what is missing."""
         cursor = self.cursors.get(stream)
-        if cursor is None or pos <= cursor:
+        if cursor is None or last <= cursor:
             return
-        if pos != cursor + 1:
+        if first != cursor + 1:
             self.cursors[stream] = None
             self._catch_up(stream, cursor)
             return
-        self.cursors[stream] = pos
-        self.record(record)
+        self.cursors[stream] = last
+        self.record(records)
 
     def record(self, record: str) -> None:
-        """Queue one record; a reader that has too much waiting is cut off (STR-016)."""
+        """Queue one record, or several joined by commas; a reader with too much waiting is cut off (STR-016)."""
         self._queue.append(record)
         self._size += len(record)
         if self._size > self._relay.settings.socket_queue:
@@ -308,7 +308,12 @@ class Socket:
     async def _read_stream(self, key: str, after: int) -> None:
         """Send stored rows after ``after`` until the stream's end is reached, then let the hub deliver (STR-013)."""
         relay, cursor = self._relay, after
-        n = 0 if key.startswith(INBOX) else (await relay.view_for(key, self.account)).n
+        try:
+            n = 0 if key.startswith(INBOX) else (await relay.view_for(key, self.account, self.dv)).n
+        except Forbidden:
+            relay.hub.leave(self, key)
+            self.lose(key)
+            return
         while True:
             texts = await relay.store.read(partial(_texts, key=key, n=n, after=cursor))
             for pos, text in texts:
