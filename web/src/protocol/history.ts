@@ -129,14 +129,14 @@ export class History {
     return found;
   }
 
+  /** Whether the log ever knew a device. */
+  knows(dv: string): boolean {
+    return this.#devices.has(dv);
+  }
+
   /** Whether a device was active at a position (LOG-021). */
   active(dv: string, seq: number): boolean {
     return this.#devices.get(dv)?.spans.some((span) => span.from <= seq && seq < span.to) ?? false;
-  }
-
-  /** Spans of activity, [from, to). */
-  spans(dv: string): readonly { from: number; to: number }[] {
-    return this.#devices.get(dv)?.spans ?? [];
   }
 
   /** Where the present span of an active device began. */
