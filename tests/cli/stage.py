@@ -202,7 +202,7 @@ class Stage:
 
     def pattern(self, line: str) -> re.Pattern[str]:
         """An expected line as an expression."""
-        out, at = "", 0
+        out, at = r"\n*", 0
         line = line.rstrip()
         for found in _CAPTURE.finditer(line):
             out += self._plain(line[at : found.start()]) + f"(?P<{found[1]}>{found[2]})"

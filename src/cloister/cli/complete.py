@@ -6,7 +6,6 @@ Refuses to ask anything.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final
 
 from cloister.cli import agent
@@ -76,6 +75,8 @@ def candidates(shell: Shell, tree: Any, typed: list[str]) -> list[str]:
         return []
     form = str(arguments[min(position, len(arguments) - 1)].metavar or "").strip("[].")
     if form.startswith("SPHERE"):
+        import asyncio
+
         return [name for name in asyncio.run(_spheres(shell)) if name.startswith(last.lower())]
     return [name for name in form.split("|") if "|" in form and name.startswith(last)]
 

@@ -50,6 +50,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "cloister sphere leave": ("cloister sphere leave harbour",),
     "cloister sphere seen": ("cloister sphere seen harbour --last", "cloister sphere seen harbour 4kT9"),
     "cloister sphere log": ("cloister sphere log harbour", "cloister sphere log harbour --limit 5 --json"),
+    "cloister sphere carry-on": ("cloister sphere carry-on harbour",),
     "cloister invite": (
         "cloister invite harbour --for 1d",
         "cloister invite harbour --uses 5 --auto --qr",
