@@ -76,7 +76,7 @@ class ForkedRelay:
             here, there = there, here
         if self.carry and scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == "/v1/inbox":
             body = await receive()
-            await there(scope, _once(body), _nowhere)
+            await there({**scope, "state": {}}, _once(body), _nowhere)
             receive = _once(body)
         await here(scope, receive, send)
 

@@ -1,0 +1,206 @@
+"""T-S4: two histories of one sphere, and somebody who only says that there are two.
+
+The relay keeps two copies of the world and a half of the members in each. One message from each half reaches the
+other: its author is asked, answers with the entries it holds, and both sides have a proof. A liar proves nothing and
+is the only one who is set aside.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloister import crypto
+from cloister.client import Client
+from cloister.client.events import Stopped
+from cloister.client.transports.memory import MemoryRelay
+from cloister.errors import LogFork, UsageError
+from cloister.protocol import entry, fork, jws
+from cloister.protocol.encoding import b64d, b64e
+from cloister.protocol.history import History
+from cloister.protocol.state import SphereState
+from cloister.server.app import create_app
+from cloister.server.settings import Settings
+from cloister.sphere import run
+from cloister.sphere.message import Head, Place
+from cloister.sphere.payload import Payload
+from tests.hostile.colluding import ForkedRelay
+from tests.hostile.insider import Insider, item
+from tests.hostile.lying import LyingRelay
+from tests.hostile.world import ADDRESSES, HostileWorld, mallory
+from tests.scenarios.world import harbour, hear, sent, texts, waits
+
+
+def _planting(compact: str) -> Any:
+    def lie(body: Any) -> Any:
+        pos = body["head"] + 1
+        return {"items": [*body["items"], item(pos, compact)], "head": pos}
+
+    return lie
+
+
+async def _raw(client: Client, mid: str) -> str:
+    return (await harbour(client).seen(mid)).stored
+
+
+@asynccontextmanager
+async def _split(hw: HostileWorld, folder: Path) -> AsyncIterator[tuple[dict[str, Client], LyingRelay]]:
+    """Ada and Cy in one copy of the world, Bo in the other; both go on with an entry of their own, under one key."""
+    people = await hw.sphere_of("ada", "bo", "cy")
+    await harbour(people["ada"]).set_role("bo", "admin")
+    for name in ("bo", "cy"):
+        await people[name].sync()
+    shutil.copytree(folder / "relay", folder / "other")
+    other = LyingRelay(create_app(Settings(data=folder / "other", rate_address=0, rate_account=0), clock=hw.clock))
+    async with MemoryRelay(other):
+        hw.relay.app = ForkedRelay(hw.liar, other, {ADDRESSES["bo"]})
+        await harbour(people["ada"]).invite()
+        await harbour(people["bo"]).invite()
+        await people["cy"].sync()
+        yield people, other
+
+
+async def _cross(hw: HostileWorld, people: dict[str, Client], other: LyingRelay) -> None:
+    """One message from each half is shown in the other."""
+    here = sent(await harbour(people["ada"]).send("Here"))
+    there = sent(await harbour(people["bo"]).send("There"))
+    mine, theirs = await _raw(people["ada"], here.mid), await _raw(people["bo"], there.mid)
+    hw.liar.lie(r"GET /v1/spheres/.*/items", _planting(theirs), address=ADDRESSES["ada"])
+    other.lie(r"GET /v1/spheres/.*/items", _planting(mine), address=ADDRESSES["bo"])
+    for name in ("ada", "bo"):
+        await people[name].sync()
+    hw.liar.honest()
+    other.honest()
+
+
+def _check_evidence(evidence: dict[str, Any]) -> None:
+    """Anybody who has only the exported proof comes to the same verdict: one past, two valid heads."""
+    attached = {b64d(h): compact for h, compact in evidence["attach"].items()}
+    common = fork.replay(evidence["past"], attached)
+    history = History(fork.replay(evidence["past"][:1], attached))
+    for n in range(2, len(evidence["past"]) + 1):
+        history.append(fork.replay(evidence["past"][:n], attached))
+    state = common
+    for compact in evidence["mine"]:
+        state = fork.replay([*evidence["past"], *evidence["mine"][: evidence["mine"].index(compact) + 1]], attached)
+        history.append(state)
+    with pytest.raises(LogFork):
+        fork.prove(history, common, evidence["theirs"], attached)
+    assert entry.decode(evidence["mine"][-1]).digest == b64d(evidence["held"]["h"])
+
+
+async def test_two_halves_notice_by_one_message_and_one_proof(hw: HostileWorld, tmp_path: Path) -> None:
+    """RUN-016, CLT-020, CLT-021, LOG-024: asked once, answered once; then nobody of either half sends."""
+    async with _split(hw, tmp_path) as (people, other):
+        heard = {name: hear(people[name]) for name in ("ada", "bo")}
+        await _cross(hw, people, other)
+        for name in ("ada", "bo"):  # a claim by now: the words are set aside, and the question is out
+            assert [m.state for m in harbour(people[name]).messages()].count("quarantined") == 1
+            waits(await harbour(people[name]).send("Is it you?"))
+        for name in ("bo", "ada", "bo"):  # the answers cross
+            await people[name].sync()
+        for name in ("ada", "bo"):
+            stops = [e.stop.code for e in heard[name] if isinstance(e, Stopped)]
+            assert stops == ["C_LOG_FORK"]
+            sphere = harbour(people[name])
+            waits(await sphere.send("Not now"))
+            _check_evidence(sphere.evidence())
+            with pytest.raises(UsageError):
+                await sphere.acknowledge("C_LOG_FORK")
+        head_asks = [c for c in hw.liar.calls if c.path == "/v1/inbox" and b'"to"' in c.body and _kind(c) == "head-ask"]
+        assert sorted(c.address for c in head_asks) == [ADDRESSES["ada"], ADDRESSES["bo"]]  # once each
+        client = await hw.reopen("ada")
+        assert harbour(client).info.stop is not None  # over a restart as well
+
+
+def _kind(call: Any) -> str:
+    compact = json.loads(call.body)["jws"]
+    return str(jws.decode(compact, "sph-p2p+1").body["k"])
+
+
+async def test_control_without_the_head_in_messages_nobody_notices(
+    hw: HostileWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same two halves, readers that do not compare lh: words cross, both go on, no stop ever."""
+    real = run._log_rule
+
+    def blind(history: History, owner: str, head: Head) -> Any:
+        return real(history, owner, head._replace(lh=b64e(history.digest(head.ls))))
+
+    monkeypatch.setattr(run, "_log_rule", blind)
+    async with _split(hw, tmp_path) as (people, other):
+        await _cross(hw, people, other)
+        for name in ("bo", "ada", "bo"):
+            await people[name].sync()
+        assert sorted(texts(people["ada"])) == sorted(texts(people["bo"])) == ["Here", "There"]
+        for name in ("ada", "bo"):
+            assert harbour(people[name]).info.stop is None
+
+
+# --- a liar ---------------------------------------------------------------------------------------------------------
+
+
+async def _slander(hw: HostileWorld) -> tuple[dict[str, Client], Insider]:
+    """Cy, with the relay's help, names a history that does not exist, and answers the question with made-up entries."""
+    people = await hw.sphere_of("ada", "bo", "cy")
+    cy = Insider(people["cy"])
+    state, _ = cy.view
+    false = cy.say(
+        Payload("msg", os.urandom(16), "They lie to you"), place=Place(1, b"", state.seq, os.urandom(32), state.ep)
+    )
+    since = len(hw.liar.calls)
+    hw.liar.lie(r"GET /v1/spheres/.*/items", _planting(false))
+    for name in ("ada", "bo"):
+        await people[name].sync()
+    hw.liar.honest()
+    asked = [c for c in hw.liar.calls[since:] if c.path == "/v1/inbox" and c.method == "POST"]
+    assert [_kind(c) for c in asked] == ["head-ask", "head-ask"]
+    made_up = _made_up(cy, people["ada"].account.dv, state)
+    for name in ("ada", "bo"):
+        body = {"from": state.seq, "entries": [made_up]}
+        letter = {"k": "head-proof", "sph": cy.sph, "iat": cy.ctx.now(), "jti": b64e(os.urandom(16)), **body}
+        compact = jws.sign("sph-p2p+1", {"kid": cy.dv}, letter, cy.ctx.sign)
+        await cy.ctx.relay.post([people[name].account.dv], compact)
+    return people, cy
+
+
+def _made_up(cy: Insider, ada: str, state: SphereState) -> str:
+    """Another entry at the head, in the owner's name, signed by nobody of the sphere."""
+    _, history = cy.view
+    ghost = mallory(cy.ctx.now())
+    prev = history.digest(state.seq - 1)
+    return entry.make(ghost.signer, ada, "mark", {}, state.iat, sph=state.sph, seq=state.seq, prev=prev, ep=state.ep)
+
+
+async def test_a_liar_is_set_aside_alone(hw: HostileWorld) -> None:
+    """RUN-016, CLT-020: his words are quarantined, his made-up entries prove nothing, everybody else talks on."""
+    people, _ = await _slander(hw)
+    for name in ("ada", "bo", "ada", "bo"):
+        await people[name].sync()
+    for name in ("ada", "bo"):
+        sphere = harbour(people[name])
+        assert sphere.info.stop is None
+        sent(await sphere.send(f"{name} goes on"))
+    await people["ada"].sync()
+    assert texts(people["ada"]) == ["ada goes on", "bo goes on"]
+    states = {m.name: m.state for m in harbour(people["ada"]).messages()}
+    assert states == {"ada": "sent", "bo": "sent", "cy": "quarantined"}
+
+
+async def test_control_without_signatures_a_liar_stops_everybody(
+    hw: HostileWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same made-up entries against clients that verify no entry's signature count as a proof."""
+    people, _ = await _slander(hw)
+    monkeypatch.setattr(crypto, "ed25519_verify", lambda *_: None)
+    for name in ("ada", "bo"):
+        await people[name].sync()
+        stop = harbour(people[name]).info.stop
+        assert stop is not None and stop.code == "C_LOG_FORK"
