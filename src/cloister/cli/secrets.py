@@ -90,6 +90,8 @@ class Secrets:
             if self.flags.yes_name != name:
                 raise Refused("needs-name", USAGE, name=name)
             return
+        if self.terminal is None:
+            raise Refused("no-terminal-name", LOCKED, name=name)
         if self.ask(prompt, name=name, **fields) != name:
             raise Refused("not-the-name", 1, code="L_USAGE")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 from typing import TYPE_CHECKING
 
 from cloister.cli import agent
@@ -125,7 +126,9 @@ async def signout(shell: Shell, *, wipe: bool) -> None:
                 pass
         await client.sign_out(wipe=wipe)
         agent.lock(shell.agent_path)
-        shell.out.result({"wiped": wipe}, say("done.wiped" if wipe else "done.signed-out", login=login))
+    if wipe:
+        shutil.rmtree(shell.flags.profile_path)
+    shell.out.result({"wiped": wipe}, say("done.wiped" if wipe else "done.signed-out", login=login))
 
 
 async def password(shell: Shell) -> None:

@@ -186,7 +186,7 @@ def _print(shell: Shell, sphere: Sphere, found: Sequence[Message], ids: bool) ->
 
 async def watch(shell: Shell, names: list[str]) -> None:
     """What happens, as it happens."""
-    from cloister.client.events import Revoked
+    from cloister.client.events import Connected, Disconnected, Revoked
 
     shell.kept = "kept.watch"
     async with opened(shell) as client:
@@ -195,8 +195,12 @@ async def watch(shell: Shell, names: list[str]) -> None:
             shell.out.note(say("note.offline", server=client.account.server))
         _backlog(shell, client, wanted)
         shell.out.note(say("note.watching"))
+        lost = False
         try:
             async for event in client.events(live=True):
+                if isinstance(event, Disconnected) and lost:
+                    continue
+                lost = isinstance(event, Disconnected) or (lost and not isinstance(event, Connected))
                 if not wanted or not event.sph or event.sph in wanted:
                     await _tell(shell, client, event)
                 if isinstance(event, Revoked):

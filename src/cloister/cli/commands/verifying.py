@@ -141,16 +141,23 @@ def _stop(code: str) -> CloisterError:
     return all_subclasses(CheckFailed).get(code, LogInvalid)()
 
 
-def judge(proof: dict[str, Any]) -> str:
+def judge(proof: Any) -> str:
     """fork, invalid, rollback, claim or nothing: what the signed entries in ``proof`` show by themselves."""
     from cloister.errors import CheckFailed, RelayError
     from cloister.protocol import entry as entries
     from cloister.protocol import machine
     from cloister.protocol.encoding import b64d
 
-    if proof.get("kind") != "cloister-evidence" or not isinstance(proof.get("past", []), list):
+    if not isinstance(proof, dict) or proof.get("kind") != "cloister-evidence":
         raise ValueError
-    attached = {b64d(h): str(compact) for h, compact in dict(proof.get("attach", {})).items()}
+    if not isinstance(proof["sph"], str) or not isinstance(proof["code"], str):
+        raise ValueError
+    if not all(isinstance(proof.get(side) or [], list) for side in ("past", "mine", "theirs")):
+        raise ValueError
+    try:
+        attached = {b64d(h): str(compact) for h, compact in dict(proof.get("attach", {})).items()}
+    except CheckFailed:
+        raise ValueError from None
 
     def walk(compacts: list[str]) -> list[bytes]:
         state, digests = None, []
@@ -164,7 +171,7 @@ def judge(proof: dict[str, Any]) -> str:
 
     past, mine, theirs = proof.get("past", []), proof.get("mine"), proof.get("theirs")
     if theirs is None:
-        return "claim" if proof.get("code") else "nothing"
+        return "claim" if proof["code"] else "nothing"
     try:
         one = walk([*past, *(mine or [])])
     except (CheckFailed, RelayError):

@@ -89,7 +89,7 @@ class HttpTransport:
                     parts.append(part)
                 return Answer(response.status_code, b"".join(parts), dict(response.headers))
         except (httpx2.TransportError, OSError) as error:
-            raise Unreachable(f"{type(error).__name__}") from None
+            raise Unreachable(self._origin + (_STRANGER if _distrusted(error) else "")) from None
 
     async def connect(self, path: str) -> WebSocket:
         """Open the live connection."""
@@ -98,3 +98,15 @@ class HttpTransport:
     async def close(self) -> None:
         """Close pooled connections."""
         await self._client.aclose()
+
+
+_STRANGER: Final = " shows a certificate that no authority known here has signed"
+
+
+def _distrusted(error: BaseException | None) -> bool:
+    """Whether a connection failed because of the other side's certificate."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
