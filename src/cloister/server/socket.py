@@ -104,7 +104,6 @@ class Socket:
     """One signed-in connection; a listener of the hub. All methods run in the loop's thread."""
 
     __slots__ = (
-        "_behind",
         "_in_flight",
         "_me",
         "_queue",
@@ -135,10 +134,9 @@ class Socket:
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
-        self._behind: set[str] = set()
         self._in_flight = 0
         self._stopped: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     # --- what the hub calls ---
 
@@ -291,16 +289,17 @@ class Socket:
             self._catch_up(key, max(0, after))
 
     def _catch_up(self, key: str, after: int) -> None:
-        if key in self._behind:
-            return
-        self._behind.add(key)
+        """Read a stream from the database until its end; a newer subscription replaces an older one."""
+        earlier = self._tasks.get(key)
+        if earlier is not None:
+            earlier.cancel()
         task = asyncio.get_running_loop().create_task(self._read_stream(key, after))
-        self._tasks.add(task)
+        self._tasks[key] = task
         task.add_done_callback(lambda finished: self._caught_up(key, finished))
 
     def _caught_up(self, key: str, finished: asyncio.Task[None]) -> None:
-        self._tasks.discard(finished)
-        self._behind.discard(key)
+        if self._tasks.get(key) is finished:
+            del self._tasks[key]
         if not finished.cancelled() and finished.exception() is not None:
             log.error("catching up failed", kind=type(finished.exception()).__name__)
             self.stop(1011)
@@ -353,7 +352,7 @@ class Socket:
         finally:
             self._relay.hub.detach(self, list(self.cursors))
             self.cursors.clear()
-            gone = [reader, pump, *self._tasks]
+            gone = [reader, pump, *self._tasks.values()]
             for task in gone:
                 task.cancel()
             await asyncio.gather(*gone, return_exceptions=True)
