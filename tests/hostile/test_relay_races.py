@@ -236,8 +236,9 @@ async def test_nobody_takes_another_persons_device_for_his_own(
         room, _ = await gather(relay, 1, core.setup_code)
         mallory, victim = await enlist(relay, "mallory", realm), await enlist(relay, "victim", realm)
         now, device = int(time.time()), victim.new.device
+        signer = victim.author.signer  # a device that lends its name: CERT-010 alone does not stop it
         taken = certificate.issue(
-            mallory.new.ik, mallory.id, device.dk, "xwing", mallory.new.device.de, now, now + 3600
+            mallory.new.ik, mallory.id, signer, device.dk, "xwing", mallory.new.device.de, now, now + 3600
         )
         request = join.make(
             mallory.author.signer,

@@ -27,12 +27,12 @@ def test_what_is_issued_verifies(kem: str) -> None:
 
 def test_no_certificate_is_issued_for_a_key_nobody_can_use() -> None:
     """CERT-003, CERT-005."""
-    good = de_public("p384", rng("de", 32))
+    good, own = de_public("p384", rng("de", 32)), jws.device_signer(rng("dk", 32))
     with pytest.raises(FormatError):
-        certificate.issue(scalar("ada"), "id-" + "A" * 43, b"\x01" + bytes(31), "p384", good, NOW, NOW + 1)
+        certificate.issue(scalar("ada"), "id-" + "A" * 43, own, b"\x01" + bytes(31), "p384", good, NOW, NOW + 1)
     dk = crypto.ed25519_public(rng("dk", 32))
     with pytest.raises(FormatError):
-        certificate.issue(scalar("ada"), "id-" + "A" * 43, dk, "xwing", good, NOW, NOW + 1)
+        certificate.issue(scalar("ada"), "id-" + "A" * 43, own, dk, "xwing", good, NOW, NOW + 1)
 
 
 def test_an_unusable_device_never_enters_and_control(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,11 +41,27 @@ def test_an_unusable_device_never_enters_and_control(monkeypatch: pytest.MonkeyP
     broken = b"\x04" + bytes(96)
     monkeypatch.setattr(certificate, "check_receiving_key", lambda *_: None)
     dk = crypto.ed25519_public(who.dev.seed)
-    compact = certificate.issue(who.scalar, who.handle, dk, "p384", broken, NOW, NOW + YEAR)
+    compact = certificate.issue(who.scalar, who.handle, who.dev.signer, dk, "p384", broken, NOW, NOW + YEAR)
     assert certificate.verify(compact, who.ik).de == broken
     monkeypatch.undo()
     with pytest.raises(FormatError):
         certificate.verify(compact, who.ik)
+
+
+def test_nobody_certifies_another_persons_device_and_control(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CERT-010: mallory certifies bo's device key as her own; without the check it would stand, and bo stay out."""
+    bo, mallory = Person("bo"), Person("mallory")
+    dk = crypto.ed25519_public(bo.dev.seed)
+    de = de_public("p384", rng("mallory/de", 32))
+    squat = certificate.issue(mallory.scalar, mallory.handle, mallory.dev.signer, dk, "p384", de, NOW, NOW + YEAR)
+    with pytest.raises(SignatureInvalid):
+        certificate.verify(squat, mallory.ik)
+    with pytest.raises(SignatureInvalid):
+        join.verify(_request(mallory, certs=[mallory.dev.cert, squat]), SPH, None, NOW)
+    monkeypatch.setattr(certificate, "check_possession", lambda *_: None)
+    taken = join.verify(_request(mallory, certs=[mallory.dev.cert, squat]), SPH, None, NOW)
+    assert bo.dev.dv in {cert.dv for cert in taken.certs}
+    assert taken.id == mallory.handle
 
 
 def test_a_key_log_grows_and_is_pinned() -> None:

@@ -89,6 +89,7 @@ def test_identity_signatures() -> None:
         "de": b64e(crypto.xwing_public(SEED)),
         "iat": 1,
         "exp": 2,
+        "pop": b64e(bytes(64)),
     }
     compact = jws.sign("sph-dev+1", {"kid": payload["id"]}, payload, jws.identity_signer(SCALAR))
     envelope = jws.decode(compact, "sph-dev+1")

@@ -72,7 +72,8 @@ class Person:
         dk = crypto.ed25519_public(seed)
         secret = secret if kem == "xwing" else b"\x01" + secret + bytes(15)
         de = crypto.hpke_public(kem, secret)
-        cert = certificate.issue(self.scalar, self.handle, dk, kem, de, NOW - 100, NOW + YEAR)
+        own = jws.device_signer(seed)
+        cert = certificate.issue(self.scalar, self.handle, own, dk, kem, de, NOW - 100, NOW + YEAR)
         self.devs.append(Dev(seed, secret, kem, cert, device_id(dk)))
         return self.devs[-1]
 

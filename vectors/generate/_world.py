@@ -70,7 +70,8 @@ class Person:
         label, kem = f"{self.name}/{len(self.devs)}", kem or self.kem
         seed, de_seed = rng(label + "/dk", 32), rng(label + "/de", 32)
         dk = crypto.ed25519_public(seed)
-        cert = certificate.issue(scalar or self.scalar, self.handle, dk, kem, de_public(kem, de_seed), NOW - 100, exp)
+        own, de = jws.device_signer(seed), de_public(kem, de_seed)
+        cert = certificate.issue(scalar or self.scalar, self.handle, own, dk, kem, de, NOW - 100, exp)
         dev = Dev(seed, de_seed, kem, cert, device_id(dk))
         self.devs.append(dev)
         return dev

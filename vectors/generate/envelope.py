@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from cloister import crypto
-from cloister.protocol import ids, jws
-from cloister.protocol.encoding import b64e, json_emit
+from cloister.protocol import certificate, ids, jws
+from cloister.protocol.encoding import b64d, b64e, json_emit
 from vectors.generate import Case, bad, good, rng
 
 ORIGIN = "made by vectors/generate/envelope.py; thumbprints after RFC 7638"
@@ -32,6 +32,12 @@ CERT: Json = {
     "iat": 1_790_000_000,
     "exp": 1_821_536_000,
 }
+CERT["pop"] = b64e(
+    crypto.ed25519_sign(
+        SEED,
+        certificate.possession_message(ID, DV, "p384", b64d(CERT["de"]), CERT["iat"], CERT["exp"]),
+    )
+)
 MSG_HEADER: Json = {
     "alg": "Ed25519",
     "typ": "sph-msg+1",

@@ -6,7 +6,7 @@ from typing import Any
 
 from cloister import crypto
 from cloister.protocol import certificate, dauth, jws, keylog
-from cloister.protocol.encoding import b64e, json_emit
+from cloister.protocol.encoding import b64d, b64e, json_emit
 from cloister.protocol.ids import device_id, identity_id, jwk_public
 from vectors.generate import Case, bad, good
 from vectors.generate._world import NOW, YEAR, Person, de_public, rng, scalar
@@ -21,7 +21,7 @@ def certificates() -> list[Case]:
     cert = ada.dev.cert
     dk = crypto.ed25519_public(ada.dev.seed)
 
-    def forged(**over: Any) -> str:
+    def forged(by: bytes = ada.dev.seed, /, pop: str | None = "", **over: Any) -> str:
         payload = {
             "id": ada.handle,
             "dv": device_id(dk),
@@ -32,9 +32,17 @@ def certificates() -> list[Case]:
             "exp": NOW + YEAR,
             **over,
         }
+        if pop == "" and payload["exp"] is not None:
+            parts = (payload[name] for name in ("id", "dv", "kem"))
+            signed = certificate.possession_message(*parts, b64d(payload["de"]), payload["iat"], payload["exp"])
+            pop = b64e(crypto.ed25519_sign(by, signed))
+        payload["pop"] = pop
         kid = identity_id(ada.ik)
         raw = {name: value for name, value in payload.items() if value is not None}
         return jws.sign("sph-dev+1", {"kid": kid}, json_emit(raw), jws.identity_signer(ada.scalar))
+
+    def pop_of(compact: str) -> str:
+        return str(jws.decode(compact, "sph-dev+1").body["pop"])
 
     def ok(name: str, rule: str, compact: str, who: Person = ada) -> Case:
         c = certificate.verify(compact, who.ik)
@@ -59,6 +67,8 @@ def certificates() -> list[Case]:
     xwing = bytearray(de_public("xwing", rng("xw", 32)))
     small = bytes(xwing[:1184]) + bytes(32)
     spelled = bytes([0xFF, 0xFF]) + bytes(xwing[2:])
+    other_de, bo_dk = de_public("p384", rng("de-other", 32)), crypto.ed25519_public(bo.dev.seed)
+    squat = forged(dk=b64e(bo_dk), dv=device_id(bo_dk))  # bo's device, in a certificate that says it is ada's
     return [
         ok("p384", "CERT-001 CERT-002", cert),
         ok("xwing", "CERT-001 CERT-005", Person("xena", kem="xwing").dev.cert, Person("xena", kem="xwing")),
@@ -83,6 +93,18 @@ def certificates() -> list[Case]:
         no("rsa-3072", "CERT-006", forged(kem="rsa4096", de=b64e(rsa[:384])), FORMAT),
         no("rsa-long", "CERT-006", forged(kem="rsa4096", de=b64e(rsa + b"\x01")), FORMAT),
         no("kem-unknown", "CERT-001", forged(kem="x25519"), FORMAT),
+        no("pop-missing", "CERT-010", forged(pop=None), FORMAT),
+        no("pop-short", "CERT-010", forged(pop=b64e(bytes(63))), FORMAT),
+        no("pop-zero", "CERT-010", forged(pop=b64e(bytes(64))), SIG),
+        no("pop-by-another", "CERT-010", forged(bo.dev.seed), SIG),
+        no("pop-of-another-device", "CERT-010", forged(pop=pop_of(bo.dev.cert)), SIG),
+        no("pop-for-another-id", "CERT-010", forged(id=bo.handle, pop=pop_of(cert)), SIG),
+        no("pop-other-receiving-key", "CERT-010", forged(de=b64e(other_de), pop=pop_of(cert)), SIG),
+        no("pop-other-kem", "CERT-010", forged(kem="rsa4096", de=b64e(rsa), pop=pop_of(cert)), SIG),
+        no("pop-begins-later", "CERT-010", forged(iat=NOW - 99, pop=pop_of(cert)), SIG),
+        no("pop-prolonged", "CERT-010", forged(exp=NOW + YEAR + 1, pop=pop_of(cert)), SIG),
+        no("pop-squats", "CERT-010", squat, SIG),
+        no("pop-and-form", "CERT-010", forged(bo.dev.seed, exp=NOW - 100), FORMAT),
         no("foreign-member", "CERT-001", forged(ctr=1), FORMAT),
         no("member-missing", "CERT-001", forged(exp=None), FORMAT),
         good(

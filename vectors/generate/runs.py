@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from cloister.protocol.encoding import b64d, b64e
 from cloister.protocol.state import Policy
 from cloister.sphere import compose, message
-from tests.vectors.ops_runs import judge_pages
+from tests.vectors.ops_runs import judge_pages, judge_walks
 from vectors.generate import Case, bad, good
 from vectors.generate._sphere import NOW, Person, Sphere, Talker, text
 
@@ -172,6 +173,42 @@ def logs() -> list[Case]:
     ]
 
 
+def walks(count: int = 240) -> list[Case]:
+    """Pages drawn from a pool of true, renewed, forked, forged and damaged messages while the log grows by jumps.
+
+    The two readers share no code, so agreement on hundreds of walks says that the rules leave no choice.
+    """
+    sphere, ada, bo_person, bo = world(label="walks")
+    early = sphere.state
+    sphere.do(ada, compose.Rotate())
+    fresh = sphere.state
+
+    def at(after: str, seq: int, words: str, **over: Any) -> str:
+        ph = message.decode(after).digest if after else b""
+        return Talker(sphere, bo.dev, seq - 1, ph).make(words, **{"state": fresh, **over})
+
+    m = [bo.say(f"m{i}", state=early if i < 4 else fresh) for i in range(1, 6)]
+    renewed = [at(m[1], 3, "m3", tries=1), at(m[1], 3, "m3", tries=2, state=early), at(m[3], 5, "m5", tries=1)]
+    fork = [at(renewed[0], 4, "other 4"), at(m[0], 2, "other 2", tries=3), at("", 1, "other 1")]
+    fork += [at(fork[0], 5, "other 5"), at(fork[1], 3, "other 3")]
+    past = [at(m[4], 6, "late 6"), at(m[3], 5, "back 5", state=early)]
+    past += [at(past[0], 7, "late 7"), at(past[1], 6, "back 6")]
+    forged = [at(m[3], 5, "forged", signer=ada.dev.signer), at(m[2], 4, "lie", lh=bytes(32))]
+    sphere.do(ada, compose.Remove(bo_person.handle))
+    gone = sphere.state.seq
+    sphere.add(ada, bo_person)
+    back = [bo.say("back 6"), bo.say("back 7")]
+    pool = [*m, *renewed, *fork, *past, *forged, *back, *(broken(one) for one in (m[1], m[3], m[4], fork[0], back[0]))]
+    dice = random.Random(7)
+    drawn = []
+    for _ in range(count):
+        feed = [[dice.randrange(len(pool)) for _ in range(dice.randint(1, 6))] for _ in range(dice.randint(1, 6))]
+        steps = sorted(dice.choice((early.seq, fresh.seq, gone, sphere.state.seq)) for _ in feed)
+        drawn.append({"pages": feed, "grow": steps})
+    given = {**given_log(sphere), "sph": sphere.state.sph, "now": NOW, "messages": pool, "walks": drawn}
+    return [good("run-walks", "RUN-005 RUN-006 RUN-008 RUN-009", "run-walks", given, judge_walks(given))]
+
+
 def singles() -> list[Case]:
     out: list[Case] = []
 
@@ -241,4 +278,4 @@ def singles() -> list[Case]:
 
 
 def cases() -> list[Case]:
-    return [*usual(), *versions(), *cuts(), *logs(), *singles()]
+    return [*usual(), *versions(), *cuts(), *logs(), *walks(), *singles()]

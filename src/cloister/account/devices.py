@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cloister.account.keys import DeviceKeys
-from cloister.protocol import certificate, keylog
+from cloister.protocol import certificate, jws, keylog
 from cloister.protocol.keylog import KeyLog
 
 CERT_LIFETIME: Final = 366 * 86400  # seconds; a certificate is judged when its entry is admitted, not later
@@ -30,7 +30,8 @@ class Change:
 
 def certify(ik: bytes, account: str, device: DeviceKeys, now: int) -> str:
     """``sph-dev+1`` of a device, in force for a year from ``now``."""
-    return certificate.issue(ik, account, device.dk, device.kem, device.de, now, now + CERT_LIFETIME)
+    own = jws.device_signer(device.dk_seed)  # the device agrees to be this account's (CERT-010)
+    return certificate.issue(ik, account, own, device.dk, device.kem, device.de, now, now + CERT_LIFETIME)
 
 
 def enrol(ik: bytes, log: KeyLog, device: DeviceKeys, now: int) -> Change:
