@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from cloister import crypto
-from cloister.client import Client
+from cloister.client import Client, Sphere, logbook
 from cloister.client.events import Stopped
 from cloister.client.transports.memory import MemoryRelay
 from cloister.errors import LogFork, UsageError
-from cloister.protocol import entry, fork, jws
+from cloister.protocol import entry, fork, jws, machine
 from cloister.protocol.encoding import b64d, b64e
 from cloister.protocol.history import History
 from cloister.protocol.state import SphereState
@@ -37,6 +37,9 @@ from tests.hostile.lying import LyingRelay
 from tests.hostile.world import ADDRESSES, HostileWorld, mallory
 from tests.scenarios.world import harbour, hear, sent, texts, waits
 
+# How many entries the halves differ by, and how many one answer holds.
+DEPTHS = [(300, 64), (70, 64)] if os.environ.get("CLOISTER_DEEP") else [(24, 4)]
+
 
 def _planting(compact: str) -> Any:
     def lie(body: Any) -> Any:
@@ -50,9 +53,15 @@ async def _raw(client: Client, mid: str) -> str:
     return (await harbour(client).seen(mid)).stored
 
 
+async def _invites(sphere: Sphere) -> None:
+    await sphere.invite()
+
+
 @asynccontextmanager
-async def _split(hw: HostileWorld, folder: Path) -> AsyncIterator[tuple[dict[str, Client], LyingRelay]]:
-    """Ada and Cy in one copy of the world, Bo in the other; both go on with an entry of their own, under one key."""
+async def _split(
+    hw: HostileWorld, folder: Path, go_on: Callable[[Sphere], Awaitable[None]] = _invites
+) -> AsyncIterator[tuple[dict[str, Client], LyingRelay]]:
+    """Ada and Cy in one copy of the world, Bo in the other; both go on with entries of their own, under one key."""
     people = await hw.sphere_of("ada", "bo", "cy")
     await harbour(people["ada"]).set_role("bo", "admin")
     for name in ("bo", "cy"):
@@ -61,8 +70,8 @@ async def _split(hw: HostileWorld, folder: Path) -> AsyncIterator[tuple[dict[str
     other = LyingRelay(create_app(Settings(data=folder / "other", rate_address=0, rate_account=0), clock=hw.clock))
     async with MemoryRelay(other):
         hw.relay.app = ForkedRelay(hw.liar, other, {ADDRESSES["bo"]})
-        await harbour(people["ada"]).invite()
-        await harbour(people["bo"]).invite()
+        await _invites(harbour(people["ada"]))
+        await go_on(harbour(people["bo"]))
         await people["cy"].sync()
         yield people, other
 
@@ -80,20 +89,21 @@ async def _cross(hw: HostileWorld, people: dict[str, Client], other: LyingRelay)
     other.honest()
 
 
-def _check_evidence(evidence: dict[str, Any]) -> None:
-    """Anybody who has only the exported proof comes to the same verdict: one past, two valid heads."""
+def _check_evidence(evidence: dict[str, Any], *, whole: bool = True) -> None:
+    """Anybody who has only the exported proof comes to the same verdict: one past, two valid continuations.
+
+    ``whole``: the own side is there up to its head.
+    """
     attached = {b64d(h): compact for h, compact in evidence["attach"].items()}
     common = fork.replay(evidence["past"], attached)
     history = History(fork.replay(evidence["past"][:1], attached))
-    for n in range(2, len(evidence["past"]) + 1):
-        history.append(fork.replay(evidence["past"][:n], attached))
-    state = common
-    for compact in evidence["mine"]:
-        state = fork.replay([*evidence["past"], *evidence["mine"][: evidence["mine"].index(compact) + 1]], attached)
+    state = fork.replay(evidence["past"][:1], attached)
+    for compact in [*evidence["past"][1:], *evidence["mine"]]:
+        state = machine.apply(state, entry.decode(compact), attached)
         history.append(state)
     with pytest.raises(LogFork):
         fork.prove(history, common, evidence["theirs"], attached)
-    assert entry.decode(evidence["mine"][-1]).digest == b64d(evidence["held"]["h"])
+    assert not whole or entry.decode(evidence["mine"][-1]).digest == b64d(evidence["held"]["h"])
 
 
 async def test_two_halves_notice_by_one_message_and_one_proof(hw: HostileWorld, tmp_path: Path) -> None:
@@ -118,6 +128,81 @@ async def test_two_halves_notice_by_one_message_and_one_proof(hw: HostileWorld, 
         assert sorted(c.address for c in head_asks) == [ADDRESSES["ada"], ADDRESSES["bo"]]  # once each
         client = await hw.reopen("ada")
         assert harbour(client).info.stop is not None  # over a restart as well
+
+
+@pytest.mark.parametrize(("depth", "window"), DEPTHS)
+async def test_a_fork_that_is_long_ago_is_proven_as_well(
+    hw: HostileWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, depth: int, window: int
+) -> None:
+    """CLT-020: the difference lies further back than one answer reaches; the question goes back until it is found."""
+    monkeypatch.setattr(logbook, "MAX_PROOF", window)
+
+    async def far(sphere: Sphere) -> None:
+        for _ in range(depth):
+            await sphere.invite()
+
+    async with _split(hw, tmp_path, far) as (people, _):
+        for _ in range(depth - 1):
+            await harbour(people["ada"]).invite()
+        there = sent(await harbour(people["bo"]).send("There"))
+        hw.liar.lie(
+            r"GET /v1/spheres/.*/items", _planting(await _raw(people["bo"], there.mid)), address=ADDRESSES["ada"]
+        )
+        await people["ada"].sync()
+        hw.liar.honest()
+        for _ in range(10):
+            await people["bo"].sync()
+            await people["ada"].sync()
+        sphere = harbour(people["ada"])
+        assert sphere.info.stop is not None and sphere.info.stop.code == "C_LOG_FORK"
+        _check_evidence(sphere.evidence(), whole=False)
+
+
+async def test_a_fork_that_begins_with_an_admission(hw: HostileWorld, tmp_path: Path) -> None:
+    """CLT-020: the other history lets somebody in whom this one does not know; the answer brings the request along."""
+    people = await hw.sphere_of("ada", "bo", "cy")
+    await harbour(people["ada"]).set_role("bo", "admin")
+    link = await harbour(people["ada"]).invite()
+    for name in ("bo", "cy"):
+        await people[name].sync()
+    shutil.copytree(tmp_path / "relay", tmp_path / "other")
+    app = create_app(Settings(data=tmp_path / "other", rate_address=0, rate_account=0), clock=hw.clock)
+    async with MemoryRelay(app):
+        hw.relay.app = ForkedRelay(hw.liar, app, {ADDRESSES["bo"], ADDRESSES["di"]})
+        await hw.join("di", link)
+        (request,) = await harbour(people["bo"]).requests()
+        await harbour(people["bo"]).admit(request)
+        await harbour(people["ada"]).invite()
+        there = sent(await harbour(people["bo"]).send("There"))
+        hw.liar.lie(
+            r"GET /v1/spheres/.*/items", _planting(await _raw(people["bo"], there.mid)), address=ADDRESSES["ada"]
+        )
+        await people["ada"].sync()
+        hw.liar.honest()
+        for name in ("bo", "ada"):
+            await people[name].sync()
+        sphere = harbour(people["ada"])
+        assert sphere.info.stop is not None and sphere.info.stop.code == "C_LOG_FORK"
+        _check_evidence(sphere.evidence())
+
+
+async def test_a_rival_that_is_not_explained_stops_as_well(hw: HostileWorld) -> None:
+    """CLT-020: another entry at the own head, and a relay that answers nothing further about it."""
+    people = await hw.sphere_of("ada", "bo")
+    bo = Insider(people["bo"])
+    state, history = bo.view
+    rival = entry.make(
+        bo.ctx.sign, bo.dv, "mark", {}, state.iat, sph=bo.sph, seq=state.seq, prev=history.digest(state.seq - 1),
+        ep=state.ep,
+    )  # fmt: skip
+    told = {"entries": [rival], "head": {"seq": state.seq, "h": b64e(entry.decode(rival).digest)}}
+    hw.liar.lie(rf"GET /v1/spheres/{bo.sph}/log\?from={state.seq}&limit=500", lambda _: told, address=ADDRESSES["ada"])
+    hw.liar.lie(rf"GET /v1/spheres/{bo.sph}/log\?from=\d+&limit=1$", lambda _: {}, address=ADDRESSES["ada"])
+    await people["ada"].sync()
+    hw.liar.honest()
+    stop = harbour(people["ada"]).info.stop
+    assert stop is not None and stop.code == "C_LOG_INVALID"
+    waits(await harbour(people["ada"]).send("Not now"))
 
 
 def _kind(call: Any) -> str:
@@ -162,9 +247,11 @@ async def _slander(hw: HostileWorld) -> tuple[dict[str, Client], Insider]:
     hw.liar.honest()
     asked = [c for c in hw.liar.calls[since:] if c.path == "/v1/inbox" and c.method == "POST"]
     assert [_kind(c) for c in asked] == ["head-ask", "head-ask"]
-    made_up = _made_up(cy, people["ada"].account.dv, state)
+    asked_from = jws.decode(json.loads(asked[0].body)["jws"], "sph-p2p+1").body["from"]
+    log = (await cy.ctx.relay.log(cy.sph, asked_from)).entries
+    made_up = [*log[: state.seq - asked_from], _made_up(cy, people["ada"].account.dv, state)]
     for name in ("ada", "bo"):
-        body = {"from": state.seq, "entries": [made_up]}
+        body = {"from": asked_from, "entries": made_up}
         letter = {"k": "head-proof", "sph": cy.sph, "iat": cy.ctx.now(), "jti": b64e(os.urandom(16)), **body}
         compact = jws.sign("sph-p2p+1", {"kid": cy.dv}, letter, cy.ctx.sign)
         await cy.ctx.relay.post([people[name].account.dv], compact)

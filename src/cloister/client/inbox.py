@@ -8,7 +8,7 @@ strangers can write anything.
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import Any, Final
 
 from cloister.account import credentials
 from cloister.account.keys import Roots
@@ -24,7 +24,6 @@ from cloister.protocol.p2p import Letter
 from cloister.sphere.epoch import EpochKey
 
 STREAM: Final = "inbox"
-MAX_PROOF: Final = 64
 
 
 async def pull(ctx: Context) -> int:
@@ -107,7 +106,7 @@ async def _letter(ctx: Context, compact: str) -> None:
         elif letter.k == "head-ask":
             await _head_ask(ctx, rep, letter)
         elif letter.k == "head-proof":
-            head_proof(ctx, rep, letter)
+            await head_proof(ctx, rep, letter)
         elif letter.k == "mk" and device.owner == ctx.id:
             take_mk(ctx, letter, await memory.refresh_klog(ctx))
 
@@ -175,42 +174,42 @@ async def _kept(ctx: Context) -> None:
 async def _head_ask(ctx: Context, rep: Replica, letter: Letter) -> None:
     """Show our entries from the position asked for (CLT-020): the log is no secret among members."""
     start = int(letter.body["from"])
-    rows = ctx.store.all(
-        "SELECT jws FROM entry WHERE sph = ? AND seq >= ? ORDER BY seq LIMIT ?", rep.sph, start, MAX_PROOF
-    )
-    proof: list[str] = []
-    for (compact,) in rows:
-        if sum(map(len, proof)) + len(compact) > 180_000:
-            break
-        proof.append(compact)
-    made = keys.letter(ctx, rep.sph, "head-proof", **{"from": start, "entries": proof})
-    await ctx.relay.post([letter.kid], made)
+    proof, attached = logbook.shown_from(ctx, rep.sph, start)
+    members: dict[str, Any] = {"from": start, "entries": proof}
+    if attached:
+        members["attach"] = attached
+    await ctx.relay.post([letter.kid], keys.letter(ctx, rep.sph, "head-proof", **members))
 
 
-def head_proof(ctx: Context, rep: Replica, letter: Letter) -> None:
-    """An answer to a claim: a second valid history stops the sphere, anything else settles the claim (CLT-020)."""
+async def head_proof(ctx: Context, rep: Replica, letter: Letter) -> None:
+    """An answer to a claim: a second valid history stops the sphere, a difference further back is asked for, anything
+    else settles the claim (CLT-020)."""
     claim = rep.note.get("claims", {}).get(letter.kid)
-    if claim is None or claim.get("answered"):
+    if claim is None or claim.get("answered") or not claim.get("asked") or letter.body["from"] != claim.get("from"):
         return
-    if logbook.prove_fork(ctx, rep, int(letter.body["from"]), letter.body["entries"]):
-        rep = ctx.replica(rep.sph)
+    body = letter.body
+    further = logbook.judge_proof(ctx, rep, claim, body["entries"], body.get("attach", []))
+    rep = ctx.replica(rep.sph)
     with ctx.store.step():
-        rep.note["claims"][letter.kid] = {**claim, "answered": True}
+        rep.note["claims"][letter.kid] = {**claim, "answered": True} if further is None else {**further, "asked": 0}
         rep.save_note(ctx.store)
+    if further is not None:
+        await ask_heads(ctx, rep)
 
 
 async def ask_heads(ctx: Context, rep: Replica) -> None:
-    """Ask those who claim another history to show it, once each."""
+    """Ask those who claim another history to show it; once each, and further back where an answer says so."""
     state, history = rep.known
     for dv, claim in list(rep.note.get("claims", {}).items()):
         device = state.devices.get(dv)
         if claim.get("asked") or claim.get("answered") or device is None or not device.active:
             continue
-        start = max(0, min(int(claim["ls"]), history.seq) - MAX_PROOF // 2)
-        body = {"from": start, "ls": claim["ls"], "lh": claim["lh"]}
+        high = min(int(claim["ls"]), history.seq)
+        wanted = {"hi": high, "from": max(0, high - logbook.MAX_PROOF // 2), **claim}
+        body = {"from": wanted["from"], "ls": claim["ls"], "lh": claim["lh"]}
         await ctx.relay.post([dv], keys.letter(ctx, rep.sph, "head-ask", **body))
         with ctx.store.step():
-            rep.note["claims"][dv] = {**claim, "asked": ctx.now()}
+            rep.note["claims"][dv] = {**wanted, "asked": ctx.now()}
             rep.save_note(ctx.store)
 
 

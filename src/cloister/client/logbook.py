@@ -15,9 +15,19 @@ from cloister.client import announce, stops
 from cloister.client.context import Context
 from cloister.client.events import Event
 from cloister.client.replica import Replica
-from cloister.errors import CheckFailed, CloisterError, FormatError, LogFork, LogInvalid, LogRollback, VersionTooOld
+from cloister.errors import (
+    CheckFailed,
+    CloisterError,
+    FormatError,
+    LogFork,
+    LogInvalid,
+    LogRollback,
+    RelayError,
+    Unreachable,
+    VersionTooOld,
+)
 from cloister.protocol import entry as entries
-from cloister.protocol import fork, machine
+from cloister.protocol import fork, jws, machine
 from cloister.protocol.encoding import b64d, b64e
 from cloister.protocol.entry import Entry
 from cloister.protocol.history import History
@@ -26,6 +36,8 @@ from cloister.protocol.state import SphereState
 PAGE: Final = 500
 # Entries of either side kept as evidence.
 MAX_PROOF: Final = 64
+# Characters of entries and join requests in one letter; the largest of both fit.
+MAX_LETTER: Final = 180_000
 E = TypeVar("E", bound=CloisterError)
 
 
@@ -143,7 +155,18 @@ def _join_of(one: Entry) -> bytes | None:
 
 
 async def _judge_rival(ctx: Context, rep: Replica, rival: Entry) -> CheckFailed:
-    """Another entry stands at our head: find where the two logs part and judge the relay's side (CLT-020)."""
+    """Another entry stands at our head: find where the two logs part and judge the relay's side (CLT-020).
+
+    A relay that will not show that side is judged by what it has shown.
+    """
+    try:
+        return await _parting(ctx, rep)
+    except (RelayError, FormatError, Unreachable) as error:
+        shown = {"common": rep.known[1].seq - 1, "theirs": [rival.compact]}
+        return _stop(ctx, rep, LogInvalid(f"a different log that is not shown: {error.code}"), shown)
+
+
+async def _parting(ctx: Context, rep: Replica) -> CheckFailed:
     history = rep.known[1]
     low, high = 0, history.seq  # the logs agree below ``low`` and differ at ``high``
     while low < high:
@@ -189,32 +212,74 @@ def _held(ctx: Context, sph: str) -> dict[bytes, str]:
     return {bytes(h): jws for h, jws in ctx.store.all("SELECT h, jws FROM attach WHERE sph = ?", sph)}
 
 
-def prove_fork(ctx: Context, rep: Replica, start: int, compacts: Sequence[str]) -> bool:
-    """Whether ``compacts``, claimed to be entries from ``start`` on, prove a second history (CLT-020).
+def judge_proof(
+    ctx: Context, rep: Replica, claim: dict[str, Any], compacts: Sequence[str], attached: Sequence[str]
+) -> dict[str, Any] | None:
+    """An answer to a claim: entries said to stand from ``claim["from"]`` on, with their join requests (CLT-020).
 
-    True after recording the stop; False when they agree with the own log or do not verify.
+    ``claim["hi"]`` is the lowest position known to differ, ``claim["lo"]`` the highest known to agree. Returns the
+    claim with the position to ask from next while the first difference lies elsewhere, None when the matter is
+    settled: by a recorded stop, or because nothing is proved.
     """
-    history = rep.known[1]
+    history, start = rep.known[1], int(claim["from"])
     try:
         shown = [entries.decode(compact) for compact in compacts]
+        given = {jws.decode(one, "sph-join+1").digest: one for one in attached}
     except FormatError:
-        return False
-    at = next((n for n, one in enumerate(shown)
-               if one.seq <= history.seq and one.digest != history.digest(one.seq)), None)  # fmt: skip
-    if at is None or shown[0].seq != start or shown[at].seq == 0:
-        return False
+        return None
+    shown = [one for one in shown if one.seq <= history.seq]
+    if not shown or [one.seq for one in shown] != list(range(start, start + len(shown))):
+        return None
+    at = next((n for n, one in enumerate(shown) if one.digest != history.digest(one.seq)), None)
+    lo, hi = int(claim.get("lo", -1)), int(claim["hi"])
+    if at is not None and shown[at].seq > 0 and (at > 0 or start == lo + 1):
+        _prove(ctx, rep, shown[at].seq, compacts[at:], given)
+        return None
+    if at is None:
+        low, high = shown[-1].seq, hi
+    else:
+        low, high = lo, start
+    if (low, high) == (lo, hi) or low >= high or high == 0:
+        return None  # nothing new, a contradiction, or another sphere
+    back = int(claim.get("back", MAX_PROOF // 2)) * 4
+    if low < 0:
+        start = max(0, high - back)
+    else:
+        start = low + 1 if high - low < MAX_PROOF else (low + high) // 2
+    return {**claim, "from": start, "lo": low, "hi": high, "back": back}
+
+
+def _prove(ctx: Context, rep: Replica, low: int, rival: Sequence[str], given: Mapping[bytes, str]) -> None:
+    """Record the stop if ``rival``, whose first entry stands at ``low`` instead of ours, is valid there."""
+    history, held = rep.known[1], {**given, **_held(ctx, rep.sph)}
     try:
-        fork.prove(history, replay(ctx, rep.sph, shown[at].seq - 1), compacts[at:], _held(ctx, rep.sph))
+        fork.prove(history, replay(ctx, rep.sph, low - 1), rival, held)
     except LogFork:
         pass
     except (CheckFailed, VersionTooOld):
-        return False
-    low = shown[at].seq
-    mine = [row[0] for row in ctx.store.all("SELECT jws FROM entry WHERE sph = ? AND seq >= ? ORDER BY seq LIMIT 64",
-                                            rep.sph, low)]  # fmt: skip
-    evidence = {"common": low - 1, "mine": mine, "theirs": list(compacts[at:])}
+        return
+    mine = [row[0] for row in ctx.store.all("SELECT jws FROM entry WHERE sph = ? AND seq >= ? ORDER BY seq LIMIT ?",
+                                            rep.sph, low, MAX_PROOF)]  # fmt: skip
+    attach = {b64e(h): compact for h, compact in given.items()}
+    evidence = {"common": low - 1, "mine": mine, "theirs": list(rival), "attach": attach}
     _stop(ctx, rep, LogFork("a member proved another history", seq=low), evidence)
-    return True
+
+
+def shown_from(ctx: Context, sph: str, start: int) -> tuple[list[str], list[str]]:
+    """The own entries from ``start`` on and the join requests they admit, as many as one letter holds (CLT-020)."""
+    held, room = _held(ctx, sph), MAX_LETTER
+    found: list[str] = []
+    attached: list[str] = []
+    for (compact,) in ctx.store.all(
+        "SELECT jws FROM entry WHERE sph = ? AND seq >= ? ORDER BY seq LIMIT ?", sph, start, MAX_PROOF
+    ):
+        request = held.get(_join_of(entries.decode(compact)) or b"")
+        room -= len(compact) + len(request or "")
+        if room < 0 and found:
+            break
+        found.append(compact)
+        attached += [request] if request else []
+    return found, attached
 
 
 def _stop(ctx: Context, rep: Replica, error: E, evidence: dict[str, Any]) -> E:
