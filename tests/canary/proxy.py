@@ -36,7 +36,13 @@ class Tap:
         up = self.captured[f"connection {number} to the relay"] = bytearray()
         down = self.captured[f"connection {number} from the relay"] = bytearray()
         there, back = await asyncio.open_connection("127.0.0.1", self.target)
-        await asyncio.gather(_pump(reader, back, up), _pump(there, writer, down))
+        try:
+            await asyncio.gather(_pump(reader, back, up), _pump(there, writer, down))
+        except asyncio.CancelledError:
+            return
+        finally:
+            writer.close()
+            back.close()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, keep: bytearray) -> None:

@@ -1,7 +1,7 @@
 """The client killed at every durable step of sign-up, password change and commit: old or new state, never neither.
 
 Each act runs once undisturbed to count its steps, then once for each step with the process killed there. Rules:
-CLT-003 (sign-up), CLT-006 (password), CLT-010 (a key is durable before its commit is sent), LOG-023.
+CLT-003 (sign-up), CLT-006 (password), CLT-013 (a key is durable before its commit is sent).
 """
 
 from __future__ import annotations
