@@ -96,11 +96,23 @@ async def profile(shell: Shell, server: str = "", *, legacy: bool = False) -> As
 
     folder = shell.flags.profile_path
     begun = (folder / "vault.json").exists()
+    if begun and shell.flags.server:
+        _same_server(shell)
     address = shell.flags.server or (None if begun else server or DEFAULT_SERVER)
     for parent in (shell.flags.home_path, folder.parent):
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with Client.open(folder, address, ca_file=shell.flags.ca_file or None, legacy_kdf=legacy) as client:
         yield client
+
+
+def _same_server(shell: Shell) -> None:
+    """A profile stays with its server: --server with another address would move it for good."""
+    from cloister.account.login import origin
+    from cloister.client.profile import PROFILE, Profile
+
+    stored = (Profile(shell.flags.profile_path).read(PROFILE) or {}).get("server", "")
+    if stored and origin(shell.flags.server) != stored and not shell.flags.yes:
+        raise Refused("other-server", server=stored)
 
 
 @asynccontextmanager

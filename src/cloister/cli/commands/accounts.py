@@ -66,6 +66,9 @@ async def sign_up(
 
 async def new(shell: Shell, login: str, device: str, *, legacy: bool) -> None:
     """Make an account here."""
+    from cloister.account.login import login_name
+
+    login = login_name(login)
     if shell.would("would.account", name=login):
         return
     async with profile(shell, legacy=legacy) as client:

@@ -46,6 +46,7 @@ async def ls(shell: Shell, *, past: bool) -> None:
                 what += [say("count.waiting", n=one.waiting)] if one.waiting else []
                 what += [say("count.asking", n=one.requests)] if one.requests else []
                 what += [say("word.stopped")] if one.stop else []
+                what = what if one.members else [say("status.unfinished")]
             said = shell.out.paint(" · ".join(what), OCHRE) if open_ else " · ".join(what)
             table.append(("◌" if open_ else "∩", shell.out.name(one.title), one.sph[:9], said))
         if shell.flags.plain:

@@ -27,13 +27,14 @@ async def send(shell: Shell, name: str, text: str, re: str) -> None:
     """Send one message; exit 6 when it waits."""
     from cloister.client.records import OutboxItem
 
+    given = bool(text)
     if text == "-":
         raw = sys.stdin.buffer.read(MAX_STDIN + 1)
         if len(raw) > MAX_STDIN:
             raise Refused("too-long", 10, code="E_TOO_LARGE")
         text = raw.decode("utf-8", "replace").removesuffix("\n")
-        if not text.strip():
-            raise Refused("nothing-to-send", USAGE)
+    if given and not text.strip():
+        raise Refused("nothing-to-send", USAGE)
     async with opened(shell) as client:
         sphere = client.sphere(name)
         info = sphere.info

@@ -11,7 +11,7 @@ from cloister.cli.escape import escape
 from cloister.cli.faults import NOT_FOUND, STOPPED, USAGE, Refused
 from cloister.cli.output import say
 from cloister.cli.shell import Shell, opened, synced
-from cloister.errors import CloisterError, NotFound
+from cloister.errors import CloisterError, NotFound, NotMember
 
 if TYPE_CHECKING:
     from cloister.client import Client, Sphere
@@ -64,7 +64,7 @@ def _find(client: Client, who: str, where: str) -> tuple[Sphere, Person]:
         sphere = client.sphere(info.sph)
         try:
             one = sphere.person(who)
-        except NotFound:
+        except (NotFound, NotMember):
             continue
         found.setdefault(one.id, (sphere, one))
     if not found:
