@@ -80,3 +80,17 @@ def test_another_process_is_noticed(tmp_path: Path) -> None:
     assert not one.changed_elsewhere()
     one.close()
     two.close()
+
+
+@pytest.mark.parametrize(
+    "query", ["sph = ? AND author = ? AND cid = ?", "sph = ? AND re IN (?, ?)", "sph = ? AND mid = ?"]
+)
+def test_long_histories_are_searched_by_index(tmp_path: Path, query: str) -> None:
+    """CLT-011: what is asked once per message must not walk through all of them."""
+    store = Store(tmp_path / "store.db", KEY)
+    name = {"cid": "message_cid", "re": "message_re", "mid": "message_mid"}[query.split(" AND ")[-1].split()[0]]
+    plan = store.all(
+        f"EXPLAIN QUERY PLAN SELECT id FROM message INDEXED BY {name} WHERE {query}", *"abc"[: query.count("?")]
+    )
+    assert all(name in row[3] and "sph=? AND" in row[3] for row in plan if "SEARCH" in row[3])
+    store.close()

@@ -32,8 +32,12 @@ async def test_a_second_device_reads_everything_and_speaks(w: World) -> None:
 
 
 async def test_keys_kept_on_devices_come_from_the_other_device(w: World) -> None:
-    """CLT-017: in a sphere of device custody nothing lies in slots; the own other device hands the key on."""
+    """CLT-017, CLT-035: in a sphere of device custody nothing lies in slots; an own device hands the key on."""
     ada = await w.first("ada")
+    with pytest.raises(UsageError):
+        await ada.create_sphere("Harbour plan", custody="device")
+    await w.second_device("ada", "ada-tablet")
+    await ada.sync()
     sphere = await ada.create_sphere("Harbour plan", custody="device")
     sent(await sphere.send("Only here"))
     assert [s.name for s in await ada.relay.slots() if slot_names.parse(s.name).kind == "e"] == []
@@ -42,6 +46,20 @@ async def test_keys_kept_on_devices_come_from_the_other_device(w: World) -> None
     await ada.sync()
     await phone.sync()
     assert texts(phone) == ["Only here"]
+
+
+async def test_a_key_that_was_lost_here_comes_from_the_own_slot(w: World) -> None:
+    """CLT-017: the account's own copy first, with nobody else online."""
+    people = await w.sphere_of("ada", "bo")
+    sent(await harbour(people["ada"]).send("Before"))
+    store = people["ada"].context.store
+    with store.step():
+        store.run("DELETE FROM epoch_key")
+        store.run("UPDATE message SET state = 'unreadable', code = 'C_KEY_UNKNOWN', body = '{}'")
+    people["ada"].context.replicas.clear()
+    assert harbour(people["ada"]).messages()[0].state == "unreadable"
+    await people["ada"].sync()
+    assert texts(people["ada"]) == ["Before"]
 
 
 async def test_a_revoked_device_is_out_everywhere(w: World) -> None:

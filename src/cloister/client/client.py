@@ -172,7 +172,12 @@ class Client:
                 queue_.put_nowait(event)
 
     def _enter(self, vault: Vault, vk: bytes) -> Context:
-        store = Store(self.profile.store_path, vaults.store_key(vk, vault), publish=self._publish)
+        store = Store(
+            self.profile.store_path,
+            vaults.store_key(vk, vault),
+            publish=self._publish,
+            heard=lambda: bool(self._listeners),
+        )
         try:
             packed, mk = store.secret("device"), store.secret("mk")
             if packed is None or mk is None:
@@ -484,8 +489,16 @@ class Client:
         topic: str = "",
         policy: dict[str, Any] | None = None,
     ) -> Sphere:
-        """Create a sphere with yourself as owner. Raises UsageError, Unreachable (finished at the next sync)."""
+        """Create a sphere with yourself as owner. Raises UsageError, Unreachable (finished at the next sync).
+
+        ``custody`` device keeps keys on devices only, so it asks for a second one: the loss of one must not be the end
+        of the sphere.
+        """
         ctx = self.context
+        if delivery == "live":
+            raise UsageError("this version cannot hand keys over live")
+        if custody == "device":
+            memory.require_second_device(ctx)
         ik, certs = memory.identity(ctx)
         settings = Policy.from_body({**Policy().as_body(), **(policy or {})})
         intents: list[compose.Intent] = [

@@ -4,7 +4,7 @@ The verdict comes from ``sphere.run``; this module keeps the frames that have to
 a successor speaks for them, and re-reads rows when a key arrives late. One call, one step, cursor included.
 
 An own chain that has gone further than this device ever sealed means a copy of this device exists: it retires
-(CLT-014). A position beyond the own log means an entry is being withheld: nothing is sent until it is there (CLT-015).
+(CLT-014). A position beyond the own log may mean that an entry is withheld: ``claims`` keeps who says so (CLT-015).
 
 Spec: CLT-008, CLT-011, CLT-014, CLT-015, CLT-020.
 """
@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from cloister.client import people, timeline
+from cloister.client import claims, people, timeline
 from cloister.client.context import Context
 from cloister.client.events import Event, KeysArrived, MessageChanged, MessageReceived
 from cloister.client.replica import Replica
@@ -89,8 +89,6 @@ def _judge(ctx: Context, rep: Replica, frames: list[Frame], events: list[Event])
         if chain != held.get(dv):
             row = (rep.sph, dv, json.dumps(chain.dump()))
             ctx.store.run("INSERT OR REPLACE INTO chain VALUES (?, ?, ?)", *row)
-    if page.ahead > history.seq:
-        rep.note["wanted"] = max(page.ahead, int(rep.note.get("wanted", 0)))
     rep.note.setdefault("named", []).extend([dv, seq, b64e(h)] for dv, seq, h in page.named)
     rep.save_note(ctx.store)
     return count
@@ -128,7 +126,7 @@ def _store(
         return 0
     store, head = ctx.store, message.head
     old = store.one(
-        "SELECT id, pos, state FROM message WHERE sph = ? AND dv = ? AND seq = ? AND h = ?",
+        "SELECT id, pos, state, code FROM message WHERE sph = ? AND dv = ? AND seq = ? AND h = ?",
         rep.sph, head.kid, head.seq, message.digest,
     )  # fmt: skip
     if verdict.status == "duplicate":
@@ -143,6 +141,10 @@ def _store(
     row = _row(ctx, rep, compact, pos, verdict, opened)
     if row is None:
         return 0
+    if verdict.code == "C_GAP" and head.ls > rep.known[1].seq:
+        # Told once, when first seen: a word set aside does not return with every later entry (CLT-036).
+        if (old is None and not claims.beyond(ctx, rep, head.kid, head.ls, head.lh)) or (old and old[3] == "C_LOG_FORK"):
+            row["code"] = "C_LOG_FORK"
     if verdict.status == "version" or verdict.replaces:
         _compare_versions(ctx, rep, row)
     if old is not None:
@@ -150,7 +152,7 @@ def _store(
         row["pos"] = max(pos, old[1])
     _insert(ctx, rep.sph, row)
     if verdict.status == "waiting" and verdict.code == "C_LOG_FORK":
-        rep.note.setdefault("claims", {}).setdefault(head.kid, {"ls": head.ls, "lh": head.lh, "at": ctx.now()})
+        claims.rival(ctx, rep, head.kid, head.ls, head.lh)
     if verdict.status == "authentic":
         _confirm_inviter(ctx, rep, message)
         rep.note["count"] = int(rep.note.get("count", 0)) + (head.ep == rep.known[0].ep)
@@ -232,7 +234,7 @@ def _row(
 def _said_before(ctx: Context, sph: str, row: dict[str, Any]) -> bool:
     """The same words (author and cid) are shown once, however often they were sealed (MSG-006)."""
     found = ctx.store.one(
-        "SELECT id FROM message WHERE sph = ? AND author = ? AND cid = ? AND state = 'sent'"
+        "SELECT id FROM message INDEXED BY message_cid WHERE sph = ? AND author = ? AND cid = ? AND state = 'sent'"
         " AND NOT (dv = ? AND seq = ? AND h = ?)",
         sph, row["author"], row["cid"], row["dv"], row["seq"], row["h"],
     )  # fmt: skip
@@ -267,7 +269,7 @@ def _tell(
     """The event of a stored row."""
     shown = row["state"] in ("unreadable", "quarantined", "damaged") or row["kind"] in timeline.SPOKEN
     mid = row["mid"] if shown else row["re"]
-    if row["state"] == "hidden" or not mid:
+    if row["state"] == "hidden" or not mid or not ctx.store.heard():
         return
     record = timeline.one(ctx.store, rep.sph, mid, ctx.id, lambda i: people.name_of(ctx.store, rep.state, i))
     if record is not None:

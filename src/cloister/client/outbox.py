@@ -14,7 +14,7 @@ import json
 from typing import Any, Final
 
 from cloister import crypto
-from cloister.client import announce, commits, intake, keys, people, queue, stops
+from cloister.client import announce, claims, commits, inbox, intake, keys, people, queue, stops
 from cloister.client.context import Context
 from cloister.client.events import ItemHeld
 from cloister.client.replica import Replica
@@ -64,8 +64,8 @@ def surroundings(ctx: Context, rep: Replica) -> dict[str, Any]:
 
 
 def open_claims(rep: Replica) -> list[str]:
-    """Devices that claim another history and have not been heard yet (CLT-020)."""
-    return [dv for dv, claim in rep.note.get("claims", {}).items() if not claim.get("answered")]
+    """Devices that claim another history, or a longer one, and have not been heard yet (CLT-020, CLT-036)."""
+    return list(claims.unsettled(rep))
 
 
 def put(ctx: Context, rep: Replica, payload: Payload) -> str:
@@ -214,7 +214,7 @@ async def _send_one(ctx: Context, rep: Replica, item: str, row: dict[str, Any], 
         return True
     if not ctx.relay.reached:
         await commits.fetch(ctx, ctx.replica(rep.sph))  # nothing is sealed for a state that is not known to hold
-    await _catch_up(ctx, ctx.replica(rep.sph))
+    await _catch_up(ctx, ctx.replica(rep.sph), row)
     rep = ctx.replica(rep.sph)
     _require_alone(ctx)
     stops.require_none(rep)
@@ -241,12 +241,13 @@ def _require_alone(ctx: Context) -> None:
         raise DeviceRetired("a copy of this device has spoken")
 
 
-async def _catch_up(ctx: Context, rep: Replica) -> None:
-    """Before sealing: a position named beyond the own log is fetched first (CLT-015)."""
-    if int(rep.note.get("wanted", 0)) > rep.known[1].seq:
+async def _catch_up(ctx: Context, rep: Replica, row: dict[str, Any]) -> None:
+    """Before sealing: a position named beyond the own log is fetched first, then whoever names it is asked (CLT-015)."""
+    if claims.gap(ctx, rep, row["claims"]):
         await commits.fetch(ctx, rep)
         rep = ctx.replica(rep.sph)
-        if int(rep.note["wanted"]) > rep.known[1].seq:
+        await inbox.ask_heads(ctx, rep)
+        if claims.gap(ctx, rep, row["claims"]):
             raise StaleHead("a member has seen an entry that the relay does not show here")
 
 
@@ -324,7 +325,10 @@ def _settle(ctx: Context, rep: Replica, item: str, row: dict[str, Any]) -> bool:
 def _arrived(ctx: Context, sph: str, item: str) -> str | None:
     """The envelope by which these words (cid) stand in the own chain."""
     row = ctx.store.one(
-        "SELECT jws FROM message WHERE sph = ? AND dv = ? AND cid = ? AND state = 'sent'", sph, ctx.dv, item
+        "SELECT jws FROM message INDEXED BY message_cid WHERE sph = ? AND dv = ? AND cid = ? AND state = 'sent'",
+        sph,
+        ctx.dv,
+        item,
     )
     return row[0] if row else None
 

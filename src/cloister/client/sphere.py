@@ -275,7 +275,8 @@ class Sphere:
         if waiting is not None:
             return waiting
         row = ctx.store.one(
-            "SELECT mid, re, kind FROM message WHERE sph = ? AND author = ? AND cid = ? ORDER BY id DESC LIMIT 1",
+            "SELECT mid, re, kind FROM message INDEXED BY message_cid WHERE sph = ? AND author = ? AND cid = ?"
+            " ORDER BY id DESC LIMIT 1",
             self.sph, ctx.id, item,
         )  # fmt: skip
         assert row is not None
@@ -419,8 +420,20 @@ class Sphere:
 
         await self._commit(make)
 
+    async def set_custody(self, custody: Literal["synced", "device"]) -> None:
+        """Owner only: whether members may keep keys in their accounts' slots (synced) or on devices only."""
+        if custody == "device":
+            memory.require_second_device(self._ctx)
+
+        def make(rep: Replica) -> Sequence[compose.Intent]:
+            return [] if rep.known[0].custody == custody else [compose.SetCustody(custody)]
+
+        await self._commit(make)
+
     async def keep_only_here(self, only: bool = True) -> None:
         """Keep this sphere's keys on this account's devices only, never in slots at the relay (own choice)."""
+        if only:
+            memory.require_second_device(self._ctx)
         with self._ctx.store.step():
             rep = self._rep
             rep.note["only_here"] = only

@@ -40,7 +40,8 @@ CREATE TABLE message(id INTEGER PRIMARY KEY AUTOINCREMENT, sph TEXT NOT NULL, po
                      UNIQUE(sph, dv, seq, h));
 CREATE INDEX message_pos ON message(sph, pos);
 CREATE INDEX message_mid ON message(sph, mid);
-CREATE INDEX message_re ON message(sph, re) WHERE re <> '';
+CREATE INDEX message_cid ON message(sph, cid);
+CREATE INDEX message_re ON message(sph, re);
 CREATE INDEX message_state ON message(sph, state, ep);
 CREATE TABLE outbox(n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, sph TEXT NOT NULL,
                     state TEXT NOT NULL, data TEXT NOT NULL);
@@ -55,9 +56,18 @@ CREATE TABLE todo(k TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID;
 class Store:
     """An open database. Not thread-safe: one event loop uses it."""
 
-    def __init__(self, path: Path, key: bytes, *, publish: Callable[[Iterable[Event]], None] | None = None) -> None:
-        """Open or create. ``key``: 32 bytes. Raises VaultError for a wrong key or a damaged file, DiskTrouble."""
+    def __init__(
+        self,
+        path: Path,
+        key: bytes,
+        *,
+        publish: Callable[[Iterable[Event]], None] | None = None,
+        heard: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Open or create. ``key``: 32 bytes; ``heard`` says whether anybody listens, so that a long catch-up need not
+        make records for nobody. Raises VaultError for a wrong key or a damaged file, DiskTrouble."""
         self._publish = publish
+        self.heard = heard
         self._events: list[Event] | None = None
         self._later: list[Callable[[], None]] = []
         fresh = not path.exists()

@@ -14,6 +14,7 @@ from cloister.client.context import Context
 from cloister.client.records import SyncReport
 from cloister.client.replica import Replica
 from cloister.errors import (
+    AuthFailed,
     CheckFailed,
     CloisterError,
     DeviceRetired,
@@ -81,7 +82,9 @@ async def account(ctx: Context, tally: Tally) -> None:
                 tally.faults.append("L_MASTER_KEY")
             elif ctx.store.get("slots_due"):
                 await keys.fetch_slots(ctx)
-        except CheckFailed as error:
+        except AuthFailed:
+            raise
+        except (CheckFailed, RelayError) as error:
             tally.faults.append(error.code)
 
 

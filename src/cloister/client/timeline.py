@@ -94,7 +94,7 @@ def _changes(store: Store, sph: str, mids: list[str]) -> dict[str, list[tuple[An
         part = mids[start : start + 500]
         marks = ",".join("?" * len(part))
         rows = store.all(
-            f"SELECT re, kind, author, body FROM message WHERE sph = ? AND re IN ({marks})"  # noqa: S608
+            f"SELECT re, kind, author, body FROM message INDEXED BY message_re WHERE sph = ? AND re IN ({marks})"  # noqa: S608
             " AND kind IN ('edit', 'delete', 'react') AND state = 'sent' ORDER BY pos, id",
             sph,
             *part,
