@@ -1,4 +1,4 @@
-"""Signing up and in, sessions, devices, roots, slots, peppers (API-010 to API-022, SLOT-007, VLT-013 to VLT-015)."""
+"""Signing up and in, sessions, devices, roots, slots, peppers (API-011 to API-020, SLOT-007, VLT-013 to VLT-015)."""
 
 from __future__ import annotations
 
@@ -92,13 +92,13 @@ async def test_the_set_up_code_makes_the_first_account_an_administrator(tmp_path
         assert kit.code
         _, none = await person(kit, "nobody")
         _, wrong = await person(kit, "nobody", ticket="AAAA-AAAA")
-        assert (none.status, none.body) == (wrong.status, wrong.body) == (401, E_AUTH)
+        assert (none.status, none.body) == (wrong.status, wrong.body) == (401, E_AUTH)  # API-014
         ada, made = await person(kit, "ada", ticket=kit.code.lower().replace("-", " "))
         assert made.status == 201
         about = json.loads((await kit.ask("GET", "/v1/account", as_=ada.bot)).body)
         assert (about["login"], about["admin"], len(about["devices"])) == ("ada", True, 1)
         _, again = await person(kit, "bo", ticket=kit.code)
-        assert (again.status, again.body) == (401, E_AUTH)  # one use
+        assert (again.status, again.body) == (401, E_AUTH)  # API-015: one use
         ticket = json.loads(
             (await kit.ask("POST", "/v1/admin/tickets", {"uses": 1, "seconds": 3600}, as_=ada.bot)).body
         )
@@ -153,7 +153,7 @@ async def test_every_failed_sign_in_looks_the_same(kit: Kit) -> None:
     nobody = await sign_in(kit, ghost)
     elsewhere = await sign_in(kit, ada, origin="https://elsewhere.example")
     answers = {(one.status, one.body, tuple(sorted(one.headers.items()))) for one in (wrong, nobody, elsewhere)}
-    assert len(answers) == 1  # SRP-009, SRP-010
+    assert len(answers) == 1  # API-011, SRP-009, SRP-010
     assert wrong.body == E_AUTH
     start = [
         await kit.ask("POST", "/v1/auth/start", {"login": login, "A": b64e(srp.start(os.urandom).public)})
@@ -201,7 +201,7 @@ async def test_a_device_signs_in_by_its_key_and_only_for_this_relay(kit: Kit) ->
     device = ada.bot.new.device
     signed = dauth.make(jws.device_signer(device.dk_seed), device.dv, aud=ORIGIN, nonce=b64d(nonce), iat=kit.relay.now)
     assert (await kit.ask("POST", "/v1/auth/device", {"jws": signed})).status == 200
-    assert (await kit.ask("POST", "/v1/auth/device", {"jws": signed})).body == E_AUTH  # single use
+    assert (await kit.ask("POST", "/v1/auth/device", {"jws": signed})).body == E_AUTH  # API-012: single use
 
 
 async def test_levels_and_ends_of_sessions(kit: Kit) -> None:
@@ -211,16 +211,17 @@ async def test_levels_and_ends_of_sessions(kit: Kit) -> None:
     assert (await kit.ask("GET", "/v1/slots/ik", as_=device)).status == 401
     fresh = await password_token(kit, ada)
     assert (await kit.ask("GET", "/v1/account/roots", as_=fresh)).status == 200
-    assert (await kit.ask("GET", "/v1/inbox", as_=fresh)).status == 403  # no device
+    assert (await kit.ask("GET", "/v1/inbox", as_=fresh)).status == 403  # API-008: no device
     kit.clock.forward(601)
     assert (await kit.ask("GET", "/v1/account/roots", as_=fresh)).body == E_AUTH  # SRP-015
     assert (await kit.ask("GET", "/v1/account", as_=device)).status == 200
     kit.clock.forward(12 * 3600 + 1)
-    assert (await kit.ask("GET", "/v1/account", as_=device)).body == E_AUTH
+    assert (await kit.ask("GET", "/v1/account", as_=device)).body == E_AUTH  # API-009
     tokens = [b64d(token) for token in (device, fresh)]
     stored = (kit.relay.settings.data / "relay.db").read_bytes() + (
         kit.relay.settings.data / "relay.db-wal"
     ).read_bytes()
+    # API-007: only hashes are stored
     assert not any(token in stored or b64e(token).encode() in stored for token in tokens)
 
 
@@ -247,10 +248,11 @@ async def test_a_revoked_device_is_out_at_once(both: Kit) -> None:
     gone = devices.revoke(ada.bot.new.ik, change.log, second.dv, both.relay.now)
     path = f"/v1/devices/{second.dv}/revoke"
     assert (await both.ask("POST", path, {"klog": gone.entry}, as_=ada.bot)).status == 401  # needs the password
-    assert (await both.ask("POST", path, {"klog": gone.entry}, as_=token)).status == 200  # SLOT-026
+    assert (await both.ask("POST", path, {"klog": gone.entry}, as_=token)).status == 200  # API-018, SLOT-026
     assert (await both.ask("GET", "/v1/account", as_=theirs)).body == E_AUTH
     assert (await device_token(both, ada, device=second)).body == E_AUTH
     chain = json.loads((await both.ask("GET", f"/v1/klog/{ada.bot.id}", as_=ada.bot)).body)["entries"]
+    # API-019
     assert chain == [ada.bot.first.start, ada.bot.first.entry, change.entry, gone.entry]
 
 
@@ -268,7 +270,7 @@ async def test_new_roots_are_one_step_and_end_other_sessions(both: Kit) -> None:
         "v": b64e(srp.verifier("ada", await salt(both, "ada"), fresh.auth)),
         "slots": [],
     }
-    assert (await both.ask("PUT", "/v1/account/roots", body, as_=token)).status == 200  # SLOT-023
+    assert (await both.ask("PUT", "/v1/account/roots", body, as_=token)).status == 200  # API-017, SLOT-023
     refused = await both.ask("PUT", "/v1/account/roots", body, as_=token)
     assert json.loads(refused.body)["code"] == "E_CONFLICT"
     assert (await both.ask("GET", "/v1/account", as_=ada.bot)).body == E_AUTH
@@ -283,7 +285,7 @@ async def test_slots_are_written_once_and_state_counts_on(both: Kit) -> None:
     assert (await both.ask("PUT", f"/v1/slots/{name}", first, as_=ada.bot)).status == 200
     assert (await both.ask("PUT", f"/v1/slots/{name}", first, as_=ada.bot)).status == 200  # the same again
     other = {"mkv": 1, "bytes": b64e(b"another")}
-    assert (await both.ask("PUT", f"/v1/slots/{name}", other, as_=ada.bot)).status == 409  # SLOT-007
+    assert (await both.ask("PUT", f"/v1/slots/{name}", other, as_=ada.bot)).status == 409  # API-020, SLOT-007
     late = {"mkv": 2, "bytes": b64e(b"x")}
     assert (await both.ask("PUT", f"/v1/slots/{name[:-1]}2", late, as_=ada.bot)).status == 409
     assert (await both.ask("PUT", "/v1/slots/mk.1", first, as_=ada.bot)).status == 401
@@ -320,7 +322,7 @@ async def test_a_pepper_survives_ten_wrong_tries_and_no_restart_gives_more(tmp_p
         for left in range(9, 4, -1):
             assert json.loads((await attempt(kit, dev, bytes(32))).body) == {"code": "E_AUTH", "left": left}
         forged = {"dev": dev, "nonce": b64e(bytes(32)), "tag": b64e(tag), "sig": b64e(bytes(64))}
-        assert (await kit.ask("POST", "/v1/vault/open", forged)).body == E_AUTH  # costs no try
+        assert (await kit.ask("POST", "/v1/vault/open", forged)).body == E_AUTH  # API-013: costs no try
     async with running(tmp_path) as kit:
         for left in range(4, -1, -1):
             assert json.loads((await attempt(kit, dev, bytes(32))).body) == {"code": "E_AUTH", "left": left}
@@ -340,7 +342,7 @@ async def test_the_administrator_sees_people_and_no_content(kit: Kit) -> None:
         assert (await kit.ask("GET", f"/v1/admin/{path}", as_=other)).status == 403
         seen += answer.body
     assert text.encode() not in seen
-    assert room.sph.encode() not in seen
+    assert room.sph.encode() not in seen  # API-029
     assert (await kit.ask("PUT", f"/v1/admin/users/{other.id}", {"suspended": True}, as_=owner)).status == 200
     assert (await kit.ask("GET", "/v1/account", as_=other)).body == E_AUTH
     assert (await kit.ask("PUT", f"/v1/admin/users/{owner.id}", {"suspended": True}, as_=owner)).status == 400

@@ -319,5 +319,6 @@ async def test_public_reading_is_for_everybody_while_public(kit: Kit) -> None:
     await kit.commit(room.owner, room.draft(room.owner, compose.SetMode("public")))
     assert {(await kit.ask("GET", path)).status for path in paths} == {200}
     assert (await kit.ask("GET", f"/v1/spheres/{room.sph}/items")).status == 401
+    # API-027: reading only
     refused = await kit.ask("POST", f"/v1/spheres/{room.sph}/messages", {"jws": "a.b.c"})
     assert refused.status == 401

@@ -142,7 +142,7 @@ def test_one_relay_per_folder(tmp_path: Path) -> None:
 def test_a_taken_address_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(UsageError, match="listen cannot be"):
+        with pytest.raises(UsageError, match="listen cannot be"):  # API-072
             running.listen(Settings(tmp_path, listen=listen))
 
 
@@ -175,7 +175,7 @@ def test_certificates_are_renewed_when_they_must_be(tmp_path: Path) -> None:
     assert first is not None
     made = first.cert.read_bytes()
     names, end = crypto_x509.names_and_end(made)
-    assert {"localhost", "127.0.0.1", "::1"} <= set(names)
+    assert {"localhost", "127.0.0.1", "::1"} <= set(names)  # API-070
     assert end - now == 397 * 86400
     assert tls.certificates(settings, now + 86400) and first.cert.read_bytes() == made
     tls.certificates(settings, now + 380 * 86400)

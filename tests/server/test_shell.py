@@ -42,7 +42,7 @@ ALWAYS = {
 )
 async def test_every_response_carries_the_headers(kit: Kit, method: str, path: str, status: int) -> None:
     answer = await kit.ask(method, path, headers={"origin": "https://elsewhere.example"})
-    assert answer.status == status
+    assert answer.status == status  # API-003
     assert ALWAYS.items() <= answer.headers.items()  # API-005
     assert not [name for name in answer.headers if name.startswith("access-control")]  # API-006
     if path.startswith("/v1"):
@@ -161,7 +161,7 @@ async def test_health_and_metrics_name_nobody(tmp_path: Path) -> None:
     async with running(tmp_path, metrics=True) as kit:
         room = await kit.populate(2)
         await kit.say(kit.bots[1])
-        assert json.loads((await kit.ask("GET", "/healthz")).body) == {"ok": True}
+        assert json.loads((await kit.ask("GET", "/healthz")).body) == {"ok": True}  # API-030
         assert json.loads((await kit.ask("GET", "/readyz")).body) == {"ok": True}
         text = (await kit.ask("GET", "/metrics")).body.decode()
         assert 'cloister_requests_total{method="POST",status="2xx"}' in text  # API-063

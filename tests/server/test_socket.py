@@ -96,7 +96,7 @@ async def test_a_new_subscription_replaces_the_one_before(kit: Kit) -> None:
         {"t": "sub", "i": 1, "streams": {room.sph: 0}}, {"t": "sub", "i": 2, "streams": {room.sph: head - 2}}
     )
     await live.until("ok", i=2)
-    assert await collect(live, room.sph, head) == [head - 1, head]
+    assert await collect(live, room.sph, head) == [head - 1, head]  # STR-017
     await live.say({"t": "unsub", "i": 3, "streams": [room.sph]})
     await live.until("ok", i=3)
     await kit.say(kit.bots[1], "not heard")
@@ -138,7 +138,7 @@ async def test_a_message_signed_by_another_is_refused(
     live = await kit.socket(kit.bots[1])
     await live.say({"t": "send", "i": 1, "jws": forged})
     answer = await live.next()
-    assert answer.get("code") == (None if weakened else "E_BAD_FORMAT")  # CHN-008
+    assert answer.get("code") == (None if weakened else "E_BAD_FORMAT")  # CHN-008, STR-005
     if not weakened:
         await live.say({"t": "send", "i": 2, "jws": room.say(kit.bots[2], "another's own")})
         assert (await live.next())["code"] == "E_FORBIDDEN"  # CHN-001: the author is the caller
@@ -162,7 +162,7 @@ async def test_subscribing_what_one_may_not_read(kit: Kit) -> None:
     await live.say({"t": "sub", "i": 1, "streams": {room.sph: 0, absent: 0, "inbox": 0}})
     refused = [await live.until("err"), await live.until("err")]
     assert [{**one, "s": ""} for one in refused] == [{"t": "err", "i": 1, "code": "E_FORBIDDEN", "s": ""}] * 2
-    await live.until("ok", i=1)
+    await live.until("ok", i=1)  # STR-012
     await live.until("live", s="inbox")
 
 

@@ -29,7 +29,7 @@ async def test_a_message_gets_the_next_position_and_comes_back_verbatim(both: Ki
     answer = await both.ask("GET", f"/v1/spheres/{room.sph}/items?after=0&limit=500", as_=both.bots[1])
     items = json.loads(answer.body)
     assert [row["pos"] for row in items["items"]] == list(range(1, items["head"] + 1))  # STR-001: gapless from 1
-    assert [row["jws"] for row in items["items"] if row["k"] == "msg"] == sent  # STR-002: bytes in, bytes out
+    assert [row["jws"] for row in items["items"] if row["k"] == "msg"] == sent  # STR-002, API-026: bytes in, bytes out
     before = json.loads(
         (await both.ask("GET", f"/v1/spheres/{room.sph}/items?before=4&limit=2", as_=both.bots[1])).body
     )
@@ -42,7 +42,7 @@ async def test_the_same_message_again_gets_the_same_position(both: Kit) -> None:
     compact = room.say(bot, "once")
     first = await both.ask("POST", path, {"jws": compact}, as_=bot)
     again = await asyncio.gather(*(both.ask("POST", path, {"jws": compact}, as_=bot) for _ in range(5)))
-    assert {one.body for one in again} == {first.body}  # STR-008
+    assert {one.body for one in again} == {first.body}  # API-025, STR-008
     other = room.say(bot, "another with the same number")
     refused = await both.ask("POST", path, {"jws": other}, as_=bot)
     assert refused.status == 409
@@ -57,7 +57,7 @@ async def test_a_commit_is_taken_once(both: Kit) -> None:
     path = f"/v1/spheres/{room.sph}/commits"
     answers = await asyncio.gather(*(both.ask("POST", path, body_of(draft), as_=room.owner) for _ in range(4)))
     assert {one.status for one in answers} == {200}
-    assert len({one.body for one in answers}) == 1  # COM-002
+    assert len({one.body for one in answers}) == 1  # API-024, COM-002
     changed = json.loads(body_of(draft))
     changed["link"] = b64e(bytes(40))
     refused = await both.ask("POST", path, changed, as_=room.owner)
@@ -86,7 +86,7 @@ async def test_shares_reach_inboxes_and_wait_until_acknowledged(both: Kit) -> No
     await both.commit(room.owner, room.draft(room.owner, compose.Rotate()))
     assert (await both.ask("DELETE", "/v1/inbox?upto=2", as_=bot)).status == 200
     rest = json.loads((await both.ask("GET", "/v1/inbox?after=0", as_=bot)).body)
-    assert [row["pos"] for row in rest["items"]] == [3]  # positions go on after a deletion
+    assert [row["pos"] for row in rest["items"]] == [3]  # API-028: positions go on after a deletion
     assert rest["head"] == 3
 
 
@@ -132,7 +132,7 @@ async def test_a_restart_finds_everything(both: Kit) -> None:
     await both.say(both.bots[1])
     await both.commit(room.owner, room.draft(room.owner, compose.Rotate()))
     both.relay.spheres.drop_all()  # what a restart leaves of the caches
-    both.relay.views.clear()
+    both.relay.views.clear()  # API-052
     await both.say(both.bots[1])
     heads = json.loads((await both.ask("GET", f"/v1/spheres/{room.sph}/heads", as_=both.bots[0])).body)["heads"]
     assert [one["seq"] for one in heads] == [2]

@@ -5,7 +5,7 @@ Members are closed lists: an unknown one is refused. The relay generates its Ope
 
 Knows forms. Refuses to know who may call and what anything means.
 
-Spec: API-010 to API-048 (paths and callers are in the table of spec/08-relay.md).
+Spec: API-001, API-010 to API-030 (paths and callers are in the table of spec/08-relay.md).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 What is stored here is wrapped under keys the relay never sees; it checks forms, counters and who asks.
 
-Spec: API-014 to API-022, SLOT-006, SLOT-007, SLOT-021.
+Spec: API-014, API-015, API-016, API-017, API-018, API-019, API-020, SLOT-006, SLOT-007, SLOT-021.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The administrator's view: health, people, sign-up. Never content.
 
-Spec: API-042 to API-048.
+Spec: API-029.
 """
 
 from __future__ import annotations

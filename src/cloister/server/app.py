@@ -1,6 +1,6 @@
 """The relay as an ASGI application: handlers, OpenAPI, refusals.
 
-Spec: API-001 to API-006.
+Spec: API-001, API-003, API-010, API-030.
 """
 
 from __future__ import annotations

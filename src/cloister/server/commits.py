@@ -3,7 +3,7 @@
 The rules are those of ``protocol``: the same code judges here and at every member. What is added here is order,
 position, delivery and idempotency.
 
-Spec: STR-001 to STR-009, COM-002, CHN-001 to CHN-008.
+Spec: STR-001, STR-002, STR-005, STR-006, STR-008, STR-009, COM-002, CHN-001 to CHN-008.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Knows settings, clock, randomness, storage, writer, hub, limits and the keys derived from ``server.key``. Holds no
 rule of its own. ``server.key`` lies beside the database, mode 0600: it is not in the database, and it is backed up.
 
-Spec: API-001, API-053.
+Spec: API-004, API-010, API-015, API-053.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ live. Hints carry no position and may be lost.
 
 Knows streams, cursors and text records. Refuses to know accounts, keys and rights: who may listen is decided before.
 
-Spec: STR-010 to STR-016.
+Spec: STR-010, STR-013, STR-015, STR-016.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The answer is the same whether or not the sphere exists; a request that fails its checks is kept as its author's own
 and shown to nobody.
 
-Spec: API-030 to API-035, JOIN-009.
+Spec: API-021, API-022, API-023, JOIN-009.
 """
 
 from __future__ import annotations
@@ -105,8 +105,11 @@ async def ask(request: Request[Any, Any, Any], data: JSONBody[api.NewJoin]) -> a
 
     def run(batch: Batch) -> None:
         j = schema.join.c
-        if batch.conn.execute(select(j.h).where(j.h == envelope.digest)).first() is not None:
+        held = batch.conn.execute(select(j.account).where(j.h == envelope.digest)).scalar()
+        if held is not None and (held == me.account or not own):
             return
+        # Somebody else has brought the caller's words before: they were kept for nobody, and are the caller's now.
+        batch.conn.execute(sql_delete(schema.join).where(j.h == envelope.digest))
         batch.conn.execute(sql_delete(schema.join).where(j.exp < batch.now))
         mine = batch.conn.execute(select(j.h).where(j.account == me.account, j.state == WAITING)).all()
         if len(mine) >= MAX_OWN:

@@ -2,7 +2,7 @@
 
 Knows keys and times. Refuses to know what is being limited. A refusal says when to come back.
 
-Spec: LIM-001 to LIM-006.
+Spec: LIM-001, LIM-002, LIM-004, LIM-005.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Level ``password`` lasts ten minutes after SRP and alone reaches roots, enrolment and revocation; level ``device`` is
 bound to an enrolled device and ends with it. Only the hash of a token is stored.
 
-Spec: API-007 to API-009, SRP-015.
+Spec: API-007, API-008, API-009, SRP-015.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Knows names, kinds, defaults and what is allowed. Refuses to know what a setting
 environment (``CLOISTER_`` and the name in capitals), then the TOML file, then the default. A wrong value is refused
 with the setting's name, where it came from and what is allowed.
 
-Spec: API-060 to API-062.
+Spec: API-060, API-061, API-062.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ the browser application exists, ``/``, ``/j`` and ``/p`` show a page without scr
 
 Knows ASGI. Refuses to know accounts, spheres and envelopes.
 
-Spec: API-001 to API-006, LIM-001, LIM-003, LIM-004.
+Spec: API-002, API-003, API-005, API-006, LIM-001, LIM-003, LIM-004.
 """
 
 from __future__ import annotations

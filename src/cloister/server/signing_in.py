@@ -2,7 +2,7 @@
 
 The limit per name acts before any exponentiation; a name without account costs the same and answers the same.
 
-Spec: API-010 to API-013, SRP-009 to SRP-011, CERT-009, VLT-010, LIM-002.
+Spec: API-011, API-012, API-013, SRP-009 to SRP-011, CERT-009, VLT-010, LIM-002.
 """
 
 from __future__ import annotations

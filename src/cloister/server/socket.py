@@ -5,7 +5,7 @@ the database, what comes after from the hub, and no position is skipped or sent 
 signature, rate) and queued for the writer; their answers leave in the same frames as everything else. A reader that
 is too slow is cut off and resumes by its cursors.
 
-Spec: STR-010 to STR-018, LIM-005.
+Spec: STR-010 to STR-018, STR-011, STR-012, STR-017, LIM-005.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Envelopes leave as they came. Whoever is no active member gets what absence gets.
 
-Spec: API-023 to API-029, API-036 to API-041, STR-001 to STR-009.
+Spec: API-024, API-025, API-026, API-027, API-028.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ fails, nothing is acknowledged, and the cached sphere states are dropped and rea
 
 Knows transactions, futures and effects. Refuses to know what an operation means.
 
-Spec: STR-003 to STR-006.
+Spec: STR-003, STR-004, STR-005, STR-006.
 """
 
 from __future__ import annotations

@@ -1,0 +1,101 @@
+"""The database at rest: steps, pragmas, what is deleted in time (API-050, API-051, API-053, API-054)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import func, inspect, select
+
+from cloister.errors import DiskTrouble
+from cloister.protocol.encoding import b64e
+from cloister.server import schema, upkeep
+from cloister.server.app import create_app
+from cloister.server.settings import Settings
+from cloister.server.store import Store
+from tests.server.kit import Kit, running
+
+
+def test_the_steps_lead_to_the_schema(tmp_path: Path, database: str) -> None:
+    store = Store(Settings(tmp_path, database=database).database_url)
+    store.migrate()
+    store.migrate()  # API-051: a second time changes nothing
+    with store.writing.begin() as connection:
+        found = compare_metadata(MigrationContext.configure(connection), schema.metadata)
+        names = set(inspect(connection).get_table_names())
+    store.close()
+    assert found == []
+    assert names == {*schema.metadata.tables, "alembic_version"}
+
+
+def test_sqlite_keeps_what_it_says(tmp_path: Path) -> None:
+    store = Store(Settings(tmp_path).database_url)
+    with store.writing.begin() as connection:
+        held = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "secure_delete")
+        }
+    store.close()
+    assert held == {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1}  # API-050
+
+
+async def test_keys_lie_beside_the_database_and_stay(tmp_path: Path) -> None:
+    async with running(tmp_path) as kit:
+        await kit.populate(1)
+        key, realm = (tmp_path / "server.key").read_bytes(), kit.relay.realm
+    for name in ("server.key", "pepper.db"):
+        assert (tmp_path / name).stat().st_mode & 0o077 == 0  # API-053
+    async with running(tmp_path) as kit:
+        assert ((tmp_path / "server.key").read_bytes(), kit.relay.realm) == (key, realm)
+    assert key not in (tmp_path / "relay.db").read_bytes()
+
+
+def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "server.key").mkdir()
+    with pytest.raises(DiskTrouble, match=r"server\.key"):
+        create_app(Settings(tmp_path)).relay.open()
+
+
+async def test_what_has_ended_is_deleted(both: Kit) -> None:
+    room = await both.populate(2)
+    asker = await both.enlist("asker")
+    await both.ask("POST", "/v1/joins", {"jws": asker.wants_in(room.sph, both.relay.now)}, as_=asker)
+    await both.ask("POST", "/v1/admin/tickets", {"uses": 1, "seconds": 60}, as_=both.bots[0])
+    both.clock.forward(400 * 86400)
+    await upkeep.once(both.relay)
+    counts = await both.relay.store.read(
+        lambda conn: {
+            name: conn.execute(select(func.count()).select_from(schema.metadata.tables[name])).scalar_one()
+            for name in ("session", "idem", "join", "ticket", "account", "item")
+        }
+    )
+    # API-054; the set-up ticket and everything else stays
+    assert {name: counts[name] for name in ("session", "idem", "join", "ticket")} == {
+        "session": 0,
+        "idem": 0,
+        "join": 0,
+        "ticket": 1,
+    }
+    assert counts["account"] == 3
+    assert counts["item"] > 2
+
+
+async def test_the_origins_are_told(tmp_path: Path) -> None:
+    async with running(tmp_path, origins=("https://relay.example",), tls_names=("box.local",)) as kit:
+        info = await kit.calls().server()
+        assert info.origins[0] == "https://relay.example"  # API-010
+        assert {"http://localhost:8420", "http://127.0.0.1:8420", "http://box.local:8420"} <= set(info.origins)
+        assert info.realm == b64e(kit.relay.realm)
+        assert info.setup
+
+
+def test_errors_of_the_database_do_not_carry_what_was_stored(tmp_path: Path) -> None:
+    store = Store(Settings(tmp_path).database_url)
+    secret = os.urandom(12).hex()
+    with pytest.raises(Exception, match="no such table") as fault, store.writing.begin() as connection:
+        connection.execute(schema.meta.insert(), {"key": secret, "value": b"x"})
+    store.close()
+    assert secret not in str(fault.value)  # API-064
