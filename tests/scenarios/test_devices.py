@@ -8,8 +8,8 @@ import pytest
 
 from cloister.account import slot_names
 from cloister.client import Client
-from cloister.errors import AlreadyRunning, AuthFailed, CloisterError, DeviceRetired, UsageError
-from tests.scenarios.world import PASSWORD, World, harbour, sent, texts
+from cloister.errors import AlreadyRunning, AuthFailed, CloisterError, DeviceRetired, Forbidden, UsageError
+from tests.scenarios.world import PASSWORD, World, harbour, sent, texts, waits
 
 
 async def test_a_second_device_reads_everything_and_speaks(w: World) -> None:
@@ -60,6 +60,31 @@ async def test_a_key_that_was_lost_here_comes_from_the_own_slot(w: World) -> Non
     assert harbour(people["ada"]).messages()[0].state == "unreadable"
     await people["ada"].sync()
     assert texts(people["ada"]) == ["Before"]
+
+
+async def test_a_key_that_nobody_hands_on_is_replaced(w: World) -> None:
+    """CLT-017: the running key is lost, the question goes unanswered for ten minutes; the next text makes a new one."""
+    people = await w.sphere_of("ada", "bo")
+    bo = people["bo"]
+    with bo.context.store.step():
+        bo.context.store.run("DELETE FROM epoch_key")
+    bo.context.replicas.clear()
+    real = bo.relay.slot
+
+    async def none(name: str, token: str | None = None) -> object:
+        if name.startswith("e."):
+            raise Forbidden(name)
+        return await real(name, token)
+
+    bo.relay.slot = none  # type: ignore[method-assign, assignment]
+    waits(await harbour(bo).send("Hello?"))
+    assert bo.outbox()[0].code == "C_KEY_UNKNOWN"
+    w.clock.forward(601)
+    report = await bo.sync()
+    assert (report.sent, report.waiting) == (1, 0)
+    assert harbour(bo).info.epoch == 2
+    await people["ada"].sync()
+    assert texts(people["ada"]) == ["Hello?"]
 
 
 async def test_a_revoked_device_is_out_everywhere(w: World) -> None:

@@ -9,6 +9,8 @@ they are given to it; the cryptography and the rules live below, in ``sphere``, 
         await client.sphere("harbour").send("Hello")
 
 Spec: CLT-001 to CLT-030.
+
+Long because it is the surface: one short method per act, the work is in the modules it calls.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Handles are cheap and hold no state of their own; all state is in the client's store. Whatever writes does so as the
 sphere's only writer on this device. Spec: CLT-011 to CLT-024.
+
+Long because it is the surface: one short method per act, the work is in the modules it calls.
 """
 
 from __future__ import annotations
