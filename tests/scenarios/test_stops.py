@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cloister.client import Client, intake
+from cloister.client import Client, claims, intake
 from cloister.client.events import IdentityChanged, Stopped
 from cloister.client.transports.base import Answer
 from cloister.client.transports.memory import MemoryRelay
@@ -274,3 +274,114 @@ async def test_an_operation_of_a_newer_version_makes_read_only(liar: tuple[World
     assert stop is not None
     assert stop.code == "E_VERSION"
     waits(await harbour(people["bo"]).send("Not now"))
+
+
+FAR = 2**53 - 1
+
+
+async def _misled(w: World, relay: LyingRelay, *, far: int = FAR) -> dict[str, Client]:
+    """Bo was shown, once, words of Cy that name a log position nobody ever reached."""
+    people = await w.sphere_of("ada", "bo", "cy")
+    planted = _planted(_false_words(people["cy"], ls=far, lh=bytes(32)))
+    relay.lie(r"GET /v1/spheres/.*/items", planted, address=address(w, "bo"))
+    await people["bo"].sync()
+    relay.honest()
+    return people
+
+
+async def test_a_position_nobody_reached_silences_nobody_for_good(liar: tuple[World, LyingRelay]) -> None:
+    """CLT-015, CLT-036: asked, its author shows nothing; its word no longer counts, and the text goes by itself."""
+    w, relay = liar
+    people = await _misled(w, relay)
+    bo = harbour(people["bo"])
+    waits(await bo.send("Held back?"))
+    assert people["bo"].outbox()[0].code == "E_STALE_HEAD"
+    await people["cy"].sync()
+    await people["bo"].sync()
+    assert people["bo"].outbox() == []
+    assert [(m.text, m.state, m.code) for m in bo.messages()] == [
+        ("", "quarantined", "C_LOG_FORK"),
+        ("Held back?", "sent", ""),
+    ]
+    again = _planted(_false_words(people["cy"], ls=FAR - 1, lh=bytes(32)))
+    relay.lie(r"GET /v1/spheres/.*/items", again, address=address(w, "bo"))
+    await people["bo"].sync()
+    relay.honest()
+    sent(await bo.send("At this head it may say what it likes"))
+    await harbour(people["ada"]).rotate()
+    await people["bo"].sync()
+    sent(await bo.send("And what it said then does not come back"))
+    assert bo.info.stop is None
+
+
+async def test_whoever_does_not_answer_is_not_waited_for(liar: tuple[World, LyingRelay]) -> None:
+    """CLT-036, CLT-016: after ten minutes the person is asked, and a yes sends."""
+    w, relay = liar
+    people = await _misled(w, relay)
+    bo = harbour(people["bo"])
+    item = waits(await bo.send("Still there?"))
+    assert people["bo"].outbox()[0].question == ""
+    w.clock.forward(claims.WAIT)
+    await people["bo"].sync()
+    assert people["bo"].outbox()[0].question == "claim"
+    await people["bo"].retry(item.id, anyway=True)
+    assert people["bo"].outbox() == []
+    await people["ada"].sync()
+    assert texts(people["ada"]) == ["Still there?"]
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+async def test_an_entry_a_member_can_show_is_waited_for(
+    liar: tuple[World, LyingRelay], monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    """CLT-015, CLT-036: the relay hides a removal and its head; the author of a message shows the entry, so no time and
+    no yes sends anything behind it. Control: with the wait taken away the text goes to the one who was removed."""
+    w, relay = liar
+    people = await w.sphere_of("ada", "bo", "cy")
+    bo = harbour(people["bo"])
+    before = await people["bo"].context.relay.log(bo.sph, bo.info.seq, 1)
+    old = {"entries": list(before.entries), "head": {"seq": before.head.seq, "h": before.head.h}}
+    relay.lie(r"GET /v1/spheres/.*/log", lambda _: old, address=address(w, "bo"))
+    relay.lie(
+        r"GET /v1/spheres/.*/items",
+        lambda b: {**b, "items": [one for one in b["items"] if one["k"] == "msg"]},
+        address=address(w, "bo"),
+    )
+    relay.lie(  # which tells of the commit as well
+        r"GET /v1/inbox",
+        lambda b: {**b, "items": [one for one in b["items"] if one["k"] == "p2p"]},
+        address=address(w, "bo"),
+    )
+    await harbour(people["ada"]).remove("cy", text="Cy is gone")
+    if not guarded:
+        monkeypatch.setattr(claims, "gap", lambda *_: False)
+        monkeypatch.setattr(claims, "unsettled", lambda rep: {})
+    relay.forge(r"POST /v1/spheres/.*/messages", lambda _: {"pos": 10**6}, address=address(w, "bo"))
+    await people["bo"].sync()
+    result = await bo.send("Is Cy still here?")
+    assert (result.state == "sent") is not guarded
+    if not guarded:
+        return
+    await people["ada"].sync()
+    await people["bo"].sync()
+    w.clock.forward(2 * claims.WAIT)
+    await people["bo"].sync()
+    (item,) = people["bo"].outbox()
+    assert (item.question, item.code) == ("", "E_STALE_HEAD")
+    relay.honest()
+    await people["bo"].sync()
+    await people["ada"].sync()
+    assert texts(people["ada"])[-1] == "Is Cy still here?"
+
+
+async def test_a_head_the_relay_named_once_is_forgotten(liar: tuple[World, LyingRelay]) -> None:
+    """CLT-036: a relay that named a far head and then shows its true one does not silence the sphere for ever."""
+    w, relay = liar
+    people = await w.sphere_of("ada", "bo")
+    bo = harbour(people["bo"])
+    relay.lie(r"GET /v1/spheres/.*/log", lambda b: {**b, "head": {**b["head"], "seq": FAR}}, address=address(w, "bo"))
+    await people["bo"].sync()
+    waits(await bo.send("Far away"))
+    relay.honest()
+    await people["bo"].sync()
+    assert people["bo"].outbox() == []

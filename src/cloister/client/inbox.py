@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from cloister.account import credentials
 from cloister.account.keys import Roots
-from cloister.client import joining, keys, logbook, memory, renewing
+from cloister.client import claims, joining, keys, logbook, memory, renewing
 from cloister.client.context import Context
 from cloister.client.replica import Replica, new_note
 from cloister.errors import CheckFailed, CloisterError, Forbidden, NotFound, RelayError, VaultError
@@ -191,18 +191,21 @@ async def head_proof(ctx: Context, rep: Replica, letter: Letter) -> None:
     further = logbook.judge_proof(ctx, rep, claim, body["entries"], body.get("attach", []))
     rep = ctx.replica(rep.sph)
     with ctx.store.step():
-        rep.note["claims"][letter.kid] = {**claim, "answered": True} if further is None else {**further, "asked": 0}
+        if further is None:
+            further = claims.answered(ctx, rep, letter.kid, body["entries"], body.get("attach", []))
+        else:
+            further = {**further, "asked": 0}
+        rep.note["claims"][letter.kid] = further
         rep.save_note(ctx.store)
-    if further is not None:
-        await ask_heads(ctx, rep)
+    await ask_heads(ctx, rep)
 
 
 async def ask_heads(ctx: Context, rep: Replica) -> None:
     """Ask those who claim another history to show it; once each, and further back where an answer says so."""
     state, history = rep.known
-    for dv, claim in list(rep.note.get("claims", {}).items()):
+    for dv, claim in claims.unsettled(rep).items():
         device = state.devices.get(dv)
-        if claim.get("asked") or claim.get("answered") or device is None or not device.active:
+        if claim.get("asked") or device is None or not device.active:
             continue
         high = min(int(claim["ls"]), history.seq)
         wanted = {"hi": high, "from": max(0, high - logbook.MAX_PROOF // 2), **claim}

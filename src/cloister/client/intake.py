@@ -143,8 +143,10 @@ def _store(
         return 0
     if verdict.code == "C_GAP" and head.ls > rep.known[1].seq:
         # Told once, when first seen: a word set aside does not return with every later entry (CLT-036).
-        if (old is None and not claims.beyond(ctx, rep, head.kid, head.ls, head.lh)) or (old and old[3] == "C_LOG_FORK"):
-            row["code"] = "C_LOG_FORK"
+        told = old[3] if old is not None else ""
+        if not told and not claims.beyond(ctx, rep, head.kid, head.ls, head.lh):
+            told = "C_LOG_FORK"
+        row["code"] = told or row["code"]
     if verdict.status == "version" or verdict.replaces:
         _compare_versions(ctx, rep, row)
     if old is not None:

@@ -53,18 +53,17 @@ async def pull(ctx: Context, rep: Replica) -> int:
         page = await ctx.relay.log(rep.sph, start, PAGE)
         fresh = await _continuing(ctx, rep, page.entries, page.head.seq, page.head.h)
         stops.settle(ctx, rep)
-        if not fresh:
+        added += await take(ctx, rep, fresh) if fresh else 0
+        if not fresh or (rep.history is not None and rep.history.seq >= page.head.seq):
             _expect(ctx, rep, page.head.seq)
-            return added
-        added += await take(ctx, rep, fresh)
-        if rep.history is not None and rep.history.seq >= page.head.seq:
             return added
 
 
 def _expect(ctx: Context, rep: Replica, seq: int) -> None:
-    """The relay names a head it does not show: nothing is sent until it does (CLT-015)."""
-    if rep.history is not None and seq > max(rep.history.seq, int(rep.note.get("wanted", 0))):
-        rep.note["wanted"] = seq
+    """The relay names a head it does not show: nothing is sent until it does, or names it no more (CLT-015)."""
+    wanted = seq if rep.history is not None and seq > rep.history.seq else 0
+    if wanted != int(rep.note.get("wanted", 0)):
+        rep.note["wanted"] = wanted
         rep.save_note(ctx.store)
 
 

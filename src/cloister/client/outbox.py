@@ -242,7 +242,7 @@ def _require_alone(ctx: Context) -> None:
 
 
 async def _catch_up(ctx: Context, rep: Replica, row: dict[str, Any]) -> None:
-    """Before sealing: a position named beyond the own log is fetched first, then whoever names it is asked (CLT-015)."""
+    """Before sealing: a position named beyond the own log is fetched, then whoever names it is asked (CLT-015)."""
     if claims.gap(ctx, rep, row["claims"]):
         await commits.fetch(ctx, rep)
         rep = ctx.replica(rep.sph)
