@@ -14,6 +14,7 @@ from litestar import Litestar, Request, Response, Router, get
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Server
 
 from cloister import __version__, crypto
@@ -73,6 +74,8 @@ def refused(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         refusal = BadFormat(error.detail)
     elif isinstance(error, HTTPException):
         refusal = _of_status(error.status_code)
+    elif isinstance(error, UnicodeDecodeError | RecursionError):
+        refusal = BadFormat("body")  # how the JSON reader refuses bytes that are no text, or too deep
     else:
         name = b64e(crypto.random_bytes(6))
         log.error("internal", ref=name, kind=type(error).__name__, exc_info=error)
@@ -87,6 +90,12 @@ def _of_status(status: int) -> RelayError:
     if status == 413:
         return TooLarge("body")
     return BadFormat("request") if status < 500 else Internal("http")
+
+
+def _only_the_description(request: Request[Any, Any, Any]) -> None:
+    """What the framework answers beside the description, in HTML, is refused in our words."""
+    if request.url.path != "/v1/openapi.json":
+        raise Forbidden("path")
 
 
 def create_app(
@@ -114,8 +123,9 @@ def create_app(
         openapi_config=OpenAPIConfig(
             title="Cloister relay",
             version=__version__,
-            path="/v1",
-            render_plugins=[],
+            # The description alone: no page that would load a viewer from elsewhere.
+            render_plugins=[JsonRenderPlugin()],
+            openapi_router=Router("/v1", route_handlers=[], before_request=_only_the_description),
             servers=[Server(url="/")],
             components=Components(security_schemes={"session": SecurityScheme(type="http", scheme="bearer")}),
         ),
