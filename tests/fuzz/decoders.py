@@ -459,7 +459,7 @@ DECODERS: tuple[Decoder, ...] = (
         Decoder(f"envelope-{typ[4:-2]}", _jws(typ), (F,), lambda typ=typ: seeds_of(typ), 6000)  # type: ignore[misc]
         for typ in jws.TYPS
     ),
-    Decoder("entry", _entry, CHECKS, lambda: enc(*w().sphere.entries), 5000),
+    Decoder("entry", _entry, (*CHECKS, e.VersionTooOld), lambda: enc(*w().sphere.entries), 5000),
     Decoder("log", _apply, LOG, lambda: enc(*w().sphere.entries[1:]), 2500),
     Decoder("certificate", lambda d: certificate.verify(text(d), _ik()), CHECKS, lambda: enc(w().ada.dev.cert), 2500),
     Decoder("keylog", _klog_apply, CHECKS, lambda: enc(*w().klog), 1000),
