@@ -37,8 +37,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # How long something may take before it counts as hung: a watchdog, not a measure.
 WATCHDOG = 90.0
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_VARIABLE = re.compile(r"\$([A-Z_]+)")
-_CAPTURE = re.compile(r"\{([A-Z_]+):((?:[^{}]|\{[^{}]*\})*)\}")
+_VARIABLE = re.compile(r"\$([A-Z][A-Z0-9_]*)")
+_CAPTURE = re.compile(r"\{([A-Z][A-Z0-9_]*):((?:[^{}]|\{[^{}]*\})*)\}")
 _COMMAND = re.compile(r"([a-z]+)([$|]) (.*)")
 
 
