@@ -220,7 +220,7 @@ class Stage:
     # the relay ---------------------------------------------------------------------------------------------------
     def start_relay(self, flags: str) -> None:
         """Start a relay, on the same port as before if there was one."""
-        address = self.variables.get("SERVER", "http://localhost:0").removeprefix("http://")
+        address = self.variables.get("SERVER", "http://localhost:0").partition("//")[2]
         env = self.env("server")
         env.pop("CLOISTER_SERVER", None)
         words = [sys.executable, "-m", "cloister.cli", "serve", "--listen", address, *flags.split()]
@@ -228,10 +228,11 @@ class Stage:
             self.relay = subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=err, text=True)
         assert self.relay.stdout is not None
         line = self.relay.stdout.readline()
-        found = re.match(r"Ready on (http://\S+) · data in (\S+)(?: · first account: .* code (\S+))?", line)
+        found = re.match(r"Ready on (https?://\S+) · data in (\S+)(?: · first account: .* code (\S+))?", line)
         if not found:
             raise Failed(f"the relay said {line!r}; {(self.folder / 'server.err').read_text()[-2000:]}")
         self.variables["SERVER"] = found[1]
+        self.variables["DATA"] = found[2].replace("~", env["HOME"], 1)
         if found[3]:
             self.variables["CODE"] = found[3]
 
