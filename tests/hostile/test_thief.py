@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from cloister.account import credentials
+from cloister.account import credentials, slot_names, slots
 from cloister.account.keys import Roots
 from cloister.client import Client, acts, keys, memory
 from cloister.client.context import Context
-from cloister.protocol.encoding import b64e
+from cloister.protocol.encoding import b64d, b64e
 from cloister.protocol.keylog import KeyLog
 from tests.hostile.world import HostileWorld
 from tests.scenarios.world import PASSWORD, harbour
@@ -86,3 +86,24 @@ async def test_no_key_is_stored_under_what_a_lost_device_knew(
     await keys.put_slots(ctx, ctx.replica(harbour(tablet).sph))
     assert harbour(tablet).info.epoch == 2
     assert bool(_slots_sent(hw, "ada-tablet")) is not guarded
+
+
+async def test_slots_spoiled_in_advance_are_written_again_under_the_next_master_key(hw: HostileWorld) -> None:
+    """SLOT-007, SLOT-010: the thief fills the slots of epochs to come; once he is shut out they hold the true keys."""
+    desk, phone, _ = await _three(hw)
+    sph, thief = harbour(desk).sph, phone.context
+    for n in (2, 3):
+        await thief.relay.put_slot(slot_names.epoch(sph, n), 1, bytes(60))
+    await harbour(desk).rotate()
+    await desk.sync()
+    ctx = desk.context
+    assert (
+        ctx.store.one("SELECT slot FROM epoch_key WHERE sph = ? AND n = 2", sph)[0] == -1
+    )  # taken, and no key of ours
+    await desk.revoke_device("ada-phone", PASSWORD.format("ada"))
+    await desk.sync()
+    assert (ctx.mkv, harbour(desk).info.epoch) == (2, 3)
+    for n in (2, 3):
+        found = await ctx.relay.slot(slot_names.epoch(sph, n))
+        assert found.mkv == 2
+        assert slots.open_epoch(ctx.mk, ctx.id, sph, n, b64d(found.bytes)) == ctx.replica(sph).keys[n].secret

@@ -281,12 +281,12 @@ async def test_new_roots_are_one_step_and_end_other_sessions(both: Kit) -> None:
 async def test_slots_are_written_once_and_state_counts_on(both: Kit) -> None:
     ada, _ = await person(both, "ada", ticket=both.code)
     name = f"e.sp-{b64e(bytes(32))}.1"
-    first = {"mkv": 1, "bytes": b64e(b"sealed")}
+    first = {"mkv": 1, "bytes": b64e(bytes(60))}
     assert (await both.ask("PUT", f"/v1/slots/{name}", first, as_=ada.bot)).status == 200
     assert (await both.ask("PUT", f"/v1/slots/{name}", first, as_=ada.bot)).status == 200  # the same again
-    other = {"mkv": 1, "bytes": b64e(b"another")}
+    other = {"mkv": 1, "bytes": b64e(bytes(59) + b"x")}
     assert (await both.ask("PUT", f"/v1/slots/{name}", other, as_=ada.bot)).status == 409  # API-020, SLOT-007
-    late = {"mkv": 2, "bytes": b64e(b"x")}
+    late = {"mkv": 2, "bytes": b64e(bytes(60))}
     assert (await both.ask("PUT", f"/v1/slots/{name[:-1]}2", late, as_=ada.bot)).status == 409
     assert (await both.ask("PUT", "/v1/slots/mk.1", first, as_=ada.bot)).status == 401
     assert (await both.ask("PUT", "/v1/slots/other", first, as_=ada.bot)).status == 400
@@ -302,6 +302,32 @@ async def test_slots_are_written_once_and_state_counts_on(both: Kit) -> None:
     assert listed["more"] is False
     huge = {"mkv": 1, "bytes": b64e(bytes(262_145)), "ctr": 3}
     assert (await both.ask("PUT", "/v1/slots/state", huge, as_=ada.bot)).status == 400
+
+
+async def test_what_a_lost_device_left_in_slots_ends_with_its_master_key(both: Kit) -> None:
+    """SLOT-007: an epoch's slot has one length, and gives way to one written under a later master key, never back."""
+    ada, _ = await person(both, "ada", ticket=both.code)
+    name = f"/v1/slots/e.sp-{b64e(bytes(32))}.7"
+    for length in (0, 59, 61, 262_144):
+        wrong = {"mkv": 1, "bytes": b64e(bytes(length))}
+        assert (await both.ask("PUT", name, wrong, as_=ada.bot)).status == 400
+    garbage = {"mkv": 1, "bytes": b64e(os.urandom(60))}
+    assert (await both.ask("PUT", name, garbage, as_=ada.bot)).status == 200
+    true = b64e(os.urandom(60))
+    assert (await both.ask("PUT", name, {"mkv": 1, "bytes": true}, as_=ada.bot)).status == 409
+    token = await password_token(both, ada)
+    held = json.loads((await both.ask("GET", "/v1/account/roots", as_=token)).body)
+    short = {"name": "mk.1", "mkv": 2, "bytes": b64e(bytes(61))}
+    body = {key: held[key] for key in ("cred_ver", "wMK", "wRK")} | {"mkv": 2, "slots": [short]}
+    assert (await both.ask("PUT", "/v1/account/roots", body, as_=token)).status == 400
+    body["slots"] = [{**short, "bytes": b64e(bytes(60))}]
+    assert (await both.ask("PUT", "/v1/account/roots", body, as_=token)).status == 200
+    answer = await device_token(both, ada)
+    ada.bot.token = json.loads(answer.body)["token"]
+    assert (await both.ask("PUT", name, {"mkv": 2, "bytes": true}, as_=ada.bot)).status == 200
+    assert json.loads((await both.ask("GET", name, as_=ada.bot)).body)["bytes"] == true
+    assert (await both.ask("PUT", name, garbage, as_=ada.bot)).status == 409
+    assert (await both.ask("PUT", name, {**garbage, "mkv": 2}, as_=ada.bot)).status == 409
 
 
 async def test_a_pepper_survives_ten_wrong_tries_and_no_restart_gives_more(tmp_path: Path) -> None:

@@ -29,8 +29,13 @@ class SlotName:
 
     @property
     def create_only(self) -> bool:
-        """Written once, never replaced (SLOT-007): epoch keys and old master keys."""
+        """Written once under one master key (SLOT-007): epoch keys and old master keys."""
         return self.kind in ("e", "mk")
+
+    @property
+    def length(self) -> int:
+        """Exact bytes of what is stored (SLOT-007), 0 for ``state``, which may have any length up to the limit."""
+        return {IK: 76, STATE: 0}.get(self.kind, 60)
 
     @property
     def password_only(self) -> bool:

@@ -56,7 +56,7 @@ def open_ik(rk: bytes, account: str, current: ids.Jwk, slot: bytes) -> bytes:
 
 
 def seal_epoch(mk: bytes, account: str, sph: str, n: int, secret: bytes, rng: Callable[[int], bytes]) -> bytes:
-    """The slot ``e.<sph>.<n>``: E_n, 32 bytes, under MK (SLOT-010). Create-only."""
+    """The slot ``e.<sph>.<n>``: E_n, 32 bytes, under MK (SLOT-010)."""
     return _seal(mk, account, slot_names.epoch(sph, n), secret, rng)
 
 

@@ -229,18 +229,35 @@ def synced(rep: Replica) -> bool:
 
 
 async def put_slots(ctx: Context, rep: Replica) -> None:
-    """Write slots of keys not yet stored for the account (SLOT-010); create-only, so a taken name is done."""
+    """Write slots of keys not yet stored for the account (SLOT-010).
+
+    A taken name is done if what stands there is this key; if not, the slot counts as absent and is written again
+    under the next master key, when the relay replaces it (SLOT-007).
+    """
     if not synced(rep) or ctx.store.get("revoking") or ctx.store.get("mk_due") or memory.unanswered(ctx):
         return
-    for n, secret in ctx.store.all("SELECT n, secret FROM epoch_key WHERE sph = ? AND slot = 0", rep.sph):
+    for n, secret in ctx.store.all(
+        "SELECT n, secret FROM epoch_key WHERE sph = ? AND slot <= 0 AND slot > ?", rep.sph, -ctx.mkv
+    ):
         name = slot_names.epoch(rep.sph, n)
         data = slots.seal_epoch(ctx.mk, ctx.id, rep.sph, n, bytes(secret), ctx.rng)
+        kept = True
         try:
             await ctx.relay.put_slot(name, ctx.mkv, data)
         except Conflict as error:
             if "mkv" in error.data:
                 return  # another master key is in force: the slot waits for it
-        ctx.store.run("UPDATE epoch_key SET slot = 1 WHERE sph = ? AND n = ?", rep.sph, n)
+            kept = await _holds(ctx, rep.sph, n, bytes(secret))
+        ctx.store.run("UPDATE epoch_key SET slot = ? WHERE sph = ? AND n = ?", 1 if kept else -ctx.mkv, rep.sph, n)
+
+
+async def _holds(ctx: Context, sph: str, n: int, secret: bytes) -> bool:
+    """Whether the slot of an epoch, as it stands at the relay, gives this key."""
+    found = await ctx.relay.slot(slot_names.epoch(sph, n))
+    try:
+        return slots.open_epoch(ctx.mk, ctx.id, sph, n, b64d(found.bytes)) == secret
+    except CheckFailed:
+        return False
 
 
 async def fetch_slots(ctx: Context) -> None:
@@ -256,7 +273,11 @@ async def fetch_slots(ctx: Context) -> None:
             try:
                 secret = slots.open_epoch(generations[one.mkv], ctx.id, name.sph, name.n, b64d(one.bytes))
             except CheckFailed:
-                continue  # a damaged slot is as good as none: the key comes by another way
+                # A damaged slot is as good as none: the key comes by another way and is stored again.
+                ctx.store.run(
+                    "UPDATE epoch_key SET slot = ? WHERE sph = ? AND n = ? AND slot = 1", -one.mkv, name.sph, name.n
+                )
+                continue
             row = json.dumps({"secret": b64e(secret)})
             ctx.store.run("INSERT OR REPLACE INTO todo VALUES (?, ?)", f"slot/{one.name}", row)
         ctx.store.put("slots_due", None)

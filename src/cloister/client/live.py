@@ -220,7 +220,7 @@ class Line:
             if busy or waiting or rep.status == "entering" or ctx.store.get("revoked") or not self._in(sph):
                 await syncing.sphere(ctx, sph, syncing.Tally())
                 await syncing.deliver(ctx, sph, syncing.Tally())
-            elif ctx.store.one("SELECT 1 FROM epoch_key WHERE sph = ? AND slot = 0", sph):
+            elif ctx.store.one("SELECT 1 FROM epoch_key WHERE sph = ? AND slot <= 0 AND slot > ?", sph, -ctx.mkv):
                 await syncing.deliver(ctx, sph, syncing.Tally())
             self._rotate_soon(sph, by_hint=False)
 

@@ -406,6 +406,8 @@ def _put(batch: Batch, owner: str, name: str, mkv: int, blob: bytes, ctr: Any, s
     """One slot in this batch (SLOT-007). Raises Conflict when the generation, counter or content is another."""
     conn, s = batch.conn, schema.slot
     kind = slot_names.parse(name)
+    if kind.length and len(blob) != kind.length:
+        raise BadFormat("length of the slot")
     row = conn.execute(select(s).where(s.c.account == owner, s.c.name == name)).one_or_none()
     current = conn.execute(select(schema.account.c.mkv).where(schema.account.c.id == owner)).scalar_one()
     if mkv != current:
@@ -415,9 +417,10 @@ def _put(batch: Batch, owner: str, name: str, mkv: int, blob: bytes, ctr: Any, s
         if ctr is UNSET or ctr != before + 1 or (seen is not None and seen.strip('"') != str(before)):
             raise Conflict("ctr", ctr=before)
     elif row is not None and kind.create_only:
-        if bytes(row.bytes) != blob:
+        if bytes(row.bytes) == blob:
+            return
+        if kind.kind != "e" or row.mkv >= mkv:
             raise Conflict("the slot is written")
-        return
     values = {"account": owner, "name": name, "mkv": mkv, "ctr": None if ctr is UNSET else ctr, "bytes": blob}
     if row is None:
         conn.execute(insert(s), values)
