@@ -125,7 +125,9 @@ def create_app(
             version=__version__,
             # The description alone: no page that would load a viewer from elsewhere.
             render_plugins=[JsonRenderPlugin()],
-            openapi_router=Router("/v1", route_handlers=[], before_request=_only_the_description),
+            openapi_router=Router(
+                "/v1", route_handlers=[], before_request=_only_the_description, include_in_schema=False
+            ),
             servers=[Server(url="/")],
             components=Components(security_schemes={"session": SecurityScheme(type="http", scheme="bearer")}),
         ),
