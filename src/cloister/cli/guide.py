@@ -39,6 +39,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "cloister account signin": ("cloister --server https://cloister.example account signin ada",),
     "cloister account signout": ("cloister account signout", "cloister account signout --wipe"),
+    "cloister account key-file": ("cloister account key-file ~/robot.key",),
     "cloister account password": ("cloister account password",),
     "cloister account devices": ("cloister account devices ls", "cloister account devices rm phone"),
     "cloister account devices ls": ("cloister account devices ls",),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import platform
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloister.cli import agent
 from cloister.cli.faults import FAILED, LOCKED, USAGE, Refused
 from cloister.cli.output import say
 from cloister.cli.secrets import made_password
-from cloister.cli.shell import Shell, keep, opened, profile, synced
+from cloister.cli.shell import Shell, keep, opened, profile, synced, unlock
 from cloister.errors import AuthFailed, Conflict, Forbidden, Locked, WeakPassword
 
 if TYPE_CHECKING:
@@ -157,6 +158,30 @@ async def password(shell: Shell) -> None:
             break
         keep(shell, client)
         shell.out.result({"changed": True}, say("done.password"))
+
+
+async def key_file(shell: Shell, file: str) -> None:
+    """A key file for a bot. The password is asked even when the profile is open: the file stands for it here."""
+    path = _new_file(file)
+    if shell.would("would.key-file", file=file):
+        return
+    if not (shell.flags.profile_path / "vault.json").exists():
+        raise Refused("no-account", LOCKED)
+    async with profile(shell) as client:
+        await unlock(shell, client, ask=True)
+        await client.make_key_file(path)
+        shell.out.result({"file": str(path)}, say("done.key-file", file=str(path)))
+        shell.out.note(say("note.key-file"))
+
+
+def _new_file(file: str) -> Path:
+    """A path where nothing is yet, in a folder that exists. Raises Refused."""
+    path = Path(file).expanduser().absolute()
+    if path.exists() or path.is_symlink():
+        raise Refused("file-exists", file=file)
+    if not path.parent.is_dir():
+        raise Refused("file", FAILED, code="L_DISK", file=file, reason="no such folder")
+    return path
 
 
 async def devices_ls(shell: Shell) -> None:
