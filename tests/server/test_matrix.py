@@ -140,7 +140,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
             role = name if name in ("admin", "guest") else "member"
             await kit.commit(room.owner, room.add(made.bots[name], role="guest" if role == "guest" else "member"))
         await kit.commit(room.owner, room.draft(room.owner, compose.SetRole(made.bots["admin"].id, "admin")))
-        await kit.commit(room.owner, removal(room, made.bots["removed"]))  # type: ignore[arg-type]
+        await kit.commit(room.owner, removal(room, made.bots["removed"]))
         await kit.commit(room.owner, room.draft(room.owner, compose.Remove(made.bots["banned"].id, ban=True)))
         await kit.commit(made.bots["left"], room.draft(made.bots["left"], compose.Leave()))
         await kit.commit(room.owner, room.draft(room.owner, compose.Rotate()))

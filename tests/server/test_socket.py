@@ -172,7 +172,7 @@ async def test_a_removed_member_loses_the_stream_at_once(kit: Kit) -> None:
     live = await kit.socket(gone)
     await live.say({"t": "sub", "i": 1, "streams": {room.sph: 0, "inbox": 2}})
     assert {(await live.until("live"))["s"], (await live.until("live"))["s"]} == {room.sph, "inbox"}
-    await kit.commit(room.owner, removal(room, gone))  # type: ignore[arg-type]
+    await kit.commit(room.owner, removal(room, gone))
     await kit.say(kit.bots[1], "without you")
     records: list[dict[str, Any]] = []
     while not records or records[-1]["t"] != "hint":
