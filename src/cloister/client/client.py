@@ -17,9 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 import msgspec
@@ -33,6 +32,7 @@ from cloister.client import acts, commits, doctor, enrol, joining, memory, outbo
 from cloister.client import live as live_module
 from cloister.client.context import Context
 from cloister.client.events import Event
+from cloister.client.opening import Opening
 from cloister.client.profile import PROFILE, Profile, expanded, read_key_file, write_private
 from cloister.client.records import (
     AccountInfo,
@@ -65,28 +65,6 @@ from cloister.sphere import compose, meta
 
 Clock = Callable[[], float]
 Rng = Callable[[int], bytes]
-
-
-class Opening:
-    """Lets ``Client.open(...)`` be awaited or entered with ``async with``."""
-
-    def __init__(self, make: Callable[[], Client]) -> None:
-        self._make = make
-        self._client: Client | None = None
-
-    def __await__(self) -> Generator[Any, None, Client]:
-        yield from asyncio.sleep(0).__await__()
-        return self._make()
-
-    async def __aenter__(self) -> Client:
-        self._client = self._make()
-        return self._client
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._client is not None:
-            await self._client.close()
 
 
 class Client:
