@@ -74,6 +74,8 @@ ROWS: list[tuple[str, str, int]] = [
     ("A", "account new ada", 2),
     ("A", "account signin ada", 4),
     ("A", "account password", 4),
+    ("A", "account key-file robot.key", 4),
+    ("A", "account key-file robot.key --dry-run", 0),
     ("A", "sphere new Board --dry-run", 0),
     ("A", "sphere new Board --custody nowhere", 2),
     ("A", "sphere leave harbour", 4),
