@@ -42,7 +42,7 @@ class _Held(Mapping[tuple[str, int], bytes]):
     def __getitem__(self, key: tuple[str, int]) -> bytes:
         row = self._ctx.store.one(
             "SELECT h FROM message WHERE sph = ? AND dv = ? AND seq = ?"
-            " AND state IN ('sent', 'unreadable', 'damaged') ORDER BY id DESC LIMIT 1",
+            " AND state IN ('sent', 'unreadable', 'damaged') ORDER BY state <> 'damaged' DESC, id DESC LIMIT 1",
             self._sph, *key,
         )  # fmt: skip
         if row is None:
@@ -50,10 +50,17 @@ class _Held(Mapping[tuple[str, int], bytes]):
         return bytes(row[0])
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
-        raise NotImplementedError("asked for single rows only")
+        rows = self._ctx.store.all(
+            "SELECT DISTINCT dv, seq FROM message WHERE sph = ? AND state IN ('sent', 'unreadable', 'damaged')",
+            self._sph,
+        )
+        return iter([(dv, seq) for dv, seq in rows])
 
     def __len__(self) -> int:
-        return 1
+        return sum(1 for _ in self)
+
+    def __bool__(self) -> bool:
+        return True  # asked for single rows; whether there is any is not worth a count
 
 
 def chains(ctx: Context, sph: str) -> dict[str, ChainState]:
@@ -133,6 +140,8 @@ def _store(
         if old is not None and old[1] == 0 and pos:
             store.run("UPDATE message SET pos = ? WHERE id = ?", pos, old[0])
         return 0
+    if old is not None and old[2] != "quarantined" and verdict.status in ("refused", "waiting"):
+        return 0  # what was taken once is not unmade by a frame that was not (RUN-005)
     if head.kid == ctx.dv and verdict.status == "authentic":
         _watch_own(ctx, rep, message)
     if verdict.replaces:
