@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import structlog
@@ -29,7 +29,7 @@ from cloister.errors import (
     RelayError,
     StaleEpoch,
 )
-from cloister.protocol import jws
+from cloister.protocol import api, jws
 from cloister.server import commits, inbox
 from cloister.server.core import Relay
 from cloister.server.hub import INBOX
@@ -68,23 +68,23 @@ class Auth(Record, frozen=True, tag="auth"):
 
 
 class Sub(Record, frozen=True, tag="sub"):
-    i: int
-    streams: dict[str, int]
+    i: api.Count
+    streams: dict[str, api.Count]
 
 
 class Unsub(Record, frozen=True, tag="unsub"):
-    i: int
+    i: api.Count
     streams: list[str]
 
 
 class SendRecord(Record, frozen=True, tag="send"):
-    i: int
+    i: api.Count
     jws: str
 
 
 class Ack(Record, frozen=True, tag="ack"):
-    i: int
-    pos: int
+    i: api.Count
+    pos: api.Count
 
 
 _FIRST: Final = msgspec.json.Decoder(list[Auth])
