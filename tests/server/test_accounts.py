@@ -356,6 +356,25 @@ async def test_a_pepper_survives_ten_wrong_tries_and_no_restart_gives_more(tmp_p
     assert pep not in b"".join(path.read_bytes() for path in tmp_path.glob("pepper.db*"))
 
 
+async def test_a_crash_while_revoking_leaves_no_pepper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """VLT-016: the relay dies after the device is revoked and before its pepper is deleted; the next start does it."""
+    async with running(tmp_path) as kit:
+        ada, _ = await person(kit, "ada", ticket=kit.code)
+        token = await password_token(kit, ada)
+        second = signup.new_keys(os.urandom).device
+        change = devices.enrol(ada.bot.new.ik, ada.bot.first.log, second, kit.relay.now)
+        added = await kit.ask("POST", "/v1/devices", {"cert": change.cert, "klog": change.entry}, as_=token)
+        for dev, session in ((second.dv, json.loads(added.body)["token"]), (ada.bot.dv, ada.bot.token)):
+            row = {"dev": dev, "uk": b64e(crypto.ed25519_public(os.urandom(32))), "tag": b64e(bytes(32))}
+            assert (await kit.ask("POST", "/v1/vault/enrol", {**row, "pep": row["tag"]}, as_=session)).status == 200
+        gone = devices.revoke(ada.bot.new.ik, change.log, second.dv, kit.relay.now)
+        monkeypatch.setattr(kit.relay.peppers, "forget", lambda dev: None)
+        await kit.ask("POST", f"/v1/devices/{second.dv}/revoke", {"klog": gone.entry}, as_=token)
+        assert set(kit.relay.peppers.devices()) == {second.dv, ada.bot.dv}
+    async with running(tmp_path) as kit:
+        assert kit.relay.peppers.devices() == [ada.bot.dv]
+
+
 async def test_the_administrator_sees_people_and_no_content(kit: Kit) -> None:
     room = await kit.populate(2)
     owner, other = kit.bots

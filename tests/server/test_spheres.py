@@ -154,3 +154,34 @@ async def test_expired_messages_lose_their_bytes_and_keep_their_place(both: Kit)
     assert (gone["seq"], gone["h"], gone["dv"]) == (1, b64e(both.bots[1].digest), both.bots[1].dv)
     seen = await both.ask("GET", f"/v1/spheres/{room.sph}/seen/{gone['pos']}", as_=both.bots[1])
     assert compact.encode() not in seen.body
+
+
+HUGE = (2**31, 2**53 - 1, 2**53, 2**63 - 1, 2**63, 2**64, 10**30)
+
+
+async def test_no_number_is_too_large_to_be_refused(both: Kit) -> None:
+    """API-004, API-026: positions no database holds are refused in words, by every way they can come."""
+    room = await both.populate(2)
+    bot, base = both.bots[1], f"/v1/spheres/{room.sph}"
+    for n in HUGE:
+        paths = [f"{base}/{name}={n}" for name in ("log?from", "items?after", "items?before", "links?to", "log?limit")]
+        paths += [f"{base}/seen/{n}", f"{base}/seen/-{n}", f"{base}/log?from=-{n}", f"/v1/inbox?after={n}"]
+        for path in paths:
+            answer = await both.ask("GET", path, as_=bot)
+            code = json.loads(answer.body).get("code")
+            assert answer.status == 200 or code in ("E_BAD_FORMAT", "E_FORBIDDEN"), (path, answer.status, code)
+            if n >= 2**53 or "seen" in path:
+                assert answer.status != 200
+        cleared = await both.ask("DELETE", f"/v1/inbox?upto={n}", as_=bot)
+        assert cleared.status == (200 if n < 2**53 else 400)
+        slot = {"mkv": n, "bytes": b64e(bytes(60)), "ctr": n}
+        answer = await both.ask("PUT", "/v1/slots/state", slot, as_=bot)
+        assert json.loads(answer.body)["code"] in ("E_CONFLICT", "E_BAD_FORMAT")
+
+
+async def test_the_longest_retention_is_kept(both: Kit) -> None:
+    """STR-001: a policy may name any number of days; the relay stores what its column holds."""
+    room = await both.populate(1)
+    assert room.state is not None
+    draft = room.draft(room.owner, compose.SetPolicy(replace(room.state.policy, retention=2**32 - 1)))
+    assert (await both.ask("POST", f"/v1/spheres/{room.sph}/commits", body_of(draft), as_=room.owner)).status == 200

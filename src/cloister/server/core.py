@@ -95,6 +95,7 @@ class Relay:
         self.peppers = Peppers(self.settings.data / "pepper.db")
         self.spheres = SphereCache(locking=not self.store.sqlite)
         self.writer = Writer(self.store.writing, self.spheres, self.clock, self._publish)
+        self._forget_peppers()
         with self.store.writing.begin() as conn:
             self.realm = _realm(conn, self.rng)
             self.signup_override = _meta(conn, "signup")
@@ -105,6 +106,18 @@ class Relay:
                 row = {"h": code_hash(self.setup_code), "kind": "setup", "uses": 1, "exp": 2**52}
                 conn.execute(insert(schema.ticket), row)
         self.ready = True
+
+    def _forget_peppers(self) -> None:
+        """A crash between revoking a device and deleting its pepper leaves the row: it goes now (VLT-016).
+
+        A device that is not listed at all stays: the database may be an older copy.
+        """
+        d = schema.device.c
+        with self.store.writing.begin() as conn:
+            gone = set(conn.execute(select(d.dv).where(d.active.is_(False))).scalars())
+        for dev in self.peppers.devices():
+            if dev in gone:
+                self.peppers.forget(dev)
 
     async def close(self) -> None:
         self.ready = False

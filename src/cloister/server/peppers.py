@@ -60,6 +60,11 @@ class Peppers:
         with self._lock:
             self._db.execute("DELETE FROM pepper WHERE dev = ?", (dev,))
 
+    def devices(self) -> list[str]:
+        """The devices that have a row."""
+        with self._lock:
+            return [dev for (dev,) in self._db.execute("SELECT dev FROM pepper")]
+
     def _read(self, dev: str) -> Row | None:
         found = self._db.execute('SELECT dev, uk, tag, pep, "left" FROM pepper WHERE dev = ?', (dev,)).fetchone()
         return Row(*found) if found else None

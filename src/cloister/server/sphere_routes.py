@@ -278,7 +278,7 @@ async def links(request: Request[Any, Any, Any], sph: FromPath[str], to: Pos, li
 async def seen(request: Request[Any, Any, Any], sph: FromPath[str], pos: FromPath[int]) -> api.Seen:
     """The stored row as it is: what the server sees."""
     view = await _member(request, sph)
-    if pos >= 2**53:
+    if not 0 <= pos < 2**53:
         raise Forbidden("row")
 
     def read(conn: Connection) -> api.Seen:

@@ -109,7 +109,7 @@ class SphereCache:
                     "next_pos": sphere.next_pos,
                     "head_seq": sphere.state.seq,
                     "mode": sphere.state.mode,
-                    "retention": sphere.state.policy.retention,
+                    "retention": min(sphere.state.policy.retention, 2**31 - 1),  # the column's largest number of days
                 }
                 if sphere.state.seq - sphere.snap_seq >= SNAPSHOT_EVERY:
                     values["snap"] = encode_state(sphere.state)
