@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from cloister.client import farewell
 from cloister.client.events import Admitted, MemberRemoved, MessageReceived, NewKey
-from cloister.errors import CheckFailed, Forbidden, NotMember, RelayError, UsageError
+from cloister.errors import CheckFailed, Forbidden, NotMember, RelayError, SignatureInvalid, UsageError
 from tests.scenarios.world import PASSWORD, World, harbour, hear, sent, texts
 
 
@@ -116,3 +117,33 @@ async def test_auto_admission_and_a_used_up_link(w: World) -> None:
     with pytest.raises(RelayError):
         await late.create_account("di", PASSWORD.format("di"), invite_link=link.url)
     assert late.account.status == "new"
+
+
+async def test_removed_while_behind(w: World) -> None:
+    """CLT-030: who had not fetched the entries before its removal still knows it was removed, and by whom."""
+    people = await w.sphere_of("ada", "bo")
+    ada, bo = harbour(people["ada"]), harbour(people["bo"])
+    await ada.set_meta(topic="boats")
+    await ada.remove("bo")
+    report = await people["bo"].sync()
+    assert (report.faults, bo.info.status, bo.info.stop) == ((), "removed", None)
+
+
+async def test_a_forged_farewell_changes_nothing(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CLT-030: a removal with a bad signature is the relay's word only; a build that checks none believes it."""
+    people = await w.sphere_of("ada", "bo")
+    ada, bo = harbour(people["ada"]), harbour(people["bo"])
+    await ada.set_meta(topic="boats")
+    await ada.remove("bo")
+    real = farewell.jws.verify_ed25519
+
+    def refuse(envelope: object, public: bytes) -> None:
+        raise SignatureInvalid("as if forged")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(farewell.jws, "verify_ed25519", refuse)
+        report = await people["bo"].sync()
+    assert real is farewell.jws.verify_ed25519
+    assert bo.info.status == "active"
+    assert bo.info.stop is None
+    assert "E_FORBIDDEN" in report.faults

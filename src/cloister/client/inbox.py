@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from cloister.account import credentials
 from cloister.account.keys import Roots
-from cloister.client import claims, joining, keys, logbook, memory, renewing
+from cloister.client import claims, farewell, joining, keys, logbook, memory, renewing
 from cloister.client.context import Context
 from cloister.client.replica import Replica, new_note
 from cloister.errors import CheckFailed, CloisterError, Forbidden, NotFound, RelayError, VaultError
@@ -81,7 +81,10 @@ async def _commit(ctx: Context, item: api.InboxItem) -> None:
             decoded = [entries.decode(one) for one in item.entries or []]
             fresh = [one for one in decoded if one.seq > rep.known[1].seq]
             with ctx.store.step() as events:
-                logbook.take_now(ctx, rep, fresh, {}, events)
+                if fresh and fresh[0].seq > rep.known[1].seq + 1:
+                    farewell.take(ctx, rep, fresh, events)
+                else:
+                    logbook.take_now(ctx, rep, fresh, {}, events)
 
 
 async def _letter(ctx: Context, compact: str) -> None:
