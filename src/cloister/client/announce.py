@@ -107,6 +107,7 @@ def _gone(ctx: Context, rep: Replica, state: SphereState, who: str, events: list
         ctx.store.put("state_dirty", True)
     else:
         events.append(MemberRemoved(rep.sph, target, name, who, left, banned))
+        ctx.store.put("state_dirty", True)  # a device made later must not be shown the log from before (CLT-029)
 
 
 def _device(ctx: Context, rep: Replica, state: SphereState, events: list[Event]) -> None:
