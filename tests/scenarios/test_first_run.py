@@ -119,6 +119,23 @@ async def test_auto_admission_and_a_used_up_link(w: World) -> None:
     assert late.account.status == "new"
 
 
+async def test_a_members_promise_to_admit_ends_with_his_right(w: World) -> None:
+    """CLT-018: while only owners and admins may admit, a member's auto link needs a person."""
+    people = await w.sphere_of("ada", "bo")
+    ada, bo = harbour(people["ada"]), harbour(people["bo"])
+    await ada.set_policy(join="any")
+    await people["bo"].sync()
+    link = await bo.invite(admit="auto")
+    await ada.set_policy(join="approve")
+    await w.join("cy", link)
+    await people["ada"].sync()
+    assert ada.info.members == 2
+    assert [one.name for one in await ada.requests()] == ["cy"]
+    await ada.set_policy(join="any")
+    await people["ada"].sync()
+    assert ada.info.members == 3
+
+
 async def test_removed_while_behind(w: World) -> None:
     """CLT-030: who had not fetched the entries before its removal still knows it was removed, and by whom."""
     people = await w.sphere_of("ada", "bo")

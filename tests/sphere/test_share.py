@@ -17,10 +17,11 @@ from cloister.errors import (
     DecryptFailed,
     FormatError,
     KeyUnknown,
+    LogInvalid,
     NotMember,
     SignatureInvalid,
 )
-from cloister.protocol import jws
+from cloister.protocol import certificate, jws
 from cloister.protocol.encoding import b64d, b64e, lp
 from cloister.protocol.history import History
 from cloister.protocol.state import Policy
@@ -96,6 +97,48 @@ def test_classical_devices_get_theirs_too() -> None:
     with pytest.raises(DecryptFailed):
         take(sphere, bo, wraps[0].jws, kem="xwing", secrets=[bytes(32)])
     assert dev.kem == "p384"
+
+
+def _rsa_person(name: str) -> tuple[Person, bytes]:
+    """Somebody whose one device has an RSA receiving key, and that key's private half."""
+    person, private = Person(name), rsa.generate_private_key(65537, 4096)
+    modulus = private.public_key().public_numbers().n.to_bytes(512, "big")
+    der = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    (old,) = person.devs
+    dk = crypto.ed25519_public(old.seed)
+    cert = certificate.issue(person.scalar, person.handle, old.signer, dk, "rsa4096", modulus, NOW, NOW + 3600)
+    person.devs = [Dev(old.seed, der, "rsa4096", cert, old.dv)]
+    return person, der
+
+
+def test_a_sphere_with_rsa_devices_works_on_every_path() -> None:
+    """SHR-007, ROLE-007: where ``kem_min`` allows it such a device is added, gets every new epoch beside the others, is
+    handed older ones, makes epochs for others itself; elsewhere it is refused when it comes in, not at a rotation."""
+    ada, bo = Person("ada"), Person("bo")
+    rosa, der = _rsa_person("rosa")
+    strict = Sphere(ada)
+    with pytest.raises(LogInvalid):
+        strict.add(ada, rosa)
+    sphere = Sphere(ada, policy=Policy(kem_min="rsa4096", history="all"))
+    (wrap,) = sphere.add(ada, rosa).commit.wraps
+    assert take(sphere, rosa, wrap.jws, kem="rsa4096", secrets=[der]) == sphere.keys[sphere.state.ep]
+    sphere.add(ada, bo)
+    wraps = {wrap.dv: wrap.jws for wrap in sphere.do(ada, compose.Rotate()).commit.wraps}
+    key = sphere.keys[sphere.state.ep]
+    assert take(sphere, rosa, wraps[rosa.dev.dv], kem="rsa4096", secrets=[der]) == key
+    assert take(sphere, bo, wraps[bo.dev.dv]) == key
+    older = give(sphere, ada, rosa, 1)
+    assert take(sphere, rosa, older, kem="rsa4096", secrets=[der]) == sphere.keys[1]
+    by_rosa = {wrap.dv: wrap.jws for wrap in sphere.do(rosa, compose.Rotate()).commit.wraps}
+    assert take(sphere, bo, by_rosa[bo.dev.dv]) == sphere.keys[sphere.state.ep]
+    with pytest.raises(LogInvalid):
+        sphere.draft(ada, compose.SetPolicy(Policy(kem_min="p384", history="all")))
+    wraps = {wrap.dv: wrap.jws for wrap in sphere.do(ada, compose.Remove(bo.handle)).commit.wraps}
+    assert set(wraps) == {rosa.dev.dv}
+    sphere.do(ada, compose.Remove(rosa.handle))
+    sphere.do(ada, compose.SetPolicy(Policy(history="all")))
+    with pytest.raises(LogInvalid):
+        sphere.add(ada, _rsa_person("rolf")[0])
 
 
 def test_rsa_devices_get_theirs_where_the_policy_allows_them(three: Three) -> None:

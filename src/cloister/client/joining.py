@@ -173,7 +173,11 @@ def _settle(ctx: Context, rep: Replica, h: str, row: dict[str, object]) -> None:
 
 def may_add(ctx: Context, state: SphereState) -> bool:
     """Whether this account may add members now (roles.json)."""
-    role = state.members[ctx.id].role if ctx.id in state.members else "none"
+    return _adds(state, ctx.id)
+
+
+def _adds(state: SphereState, who: str) -> bool:
+    role = state.members[who].role if who in state.members else "none"
     return role in ("owner", "admin") or (role == "member" and state.policy.join == "any")
 
 
@@ -267,8 +271,7 @@ async def admit(ctx: Context, rep: Replica, h: str, *, confirmed: bool, role: st
 
 def _may_promise(state: SphereState, invite: Invite) -> bool:
     """Whether the invitation's author could still admit: else a person looks, as without ``auto``."""
-    author = state.members.get(invite.by)
-    return author is not None and (author.role in ("owner", "admin") or state.policy.join == "any")
+    return _adds(state, invite.by)
 
 
 async def auto_admit(ctx: Context, rep: Replica) -> int:
