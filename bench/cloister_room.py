@@ -68,7 +68,7 @@ async def prepare(folder: Path, n: int, messages: int) -> int:
 
 def command(folder: Path, port: int) -> list[str]:
     """`cloister serve` with the limits per address and account off."""
-    serve = [sys.executable, "-m", "cloister", "serve", "--data", str(folder), "--listen", f"127.0.0.1:{port}"]
+    serve = [sys.executable, "-m", "cloister.cli", "serve", "--data", str(folder), "--listen", f"127.0.0.1:{port}"]
     return [*serve, "--rate-address", "0", "--rate-account", "0"]
 
 
