@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 SOURCES := src tests vectors $(wildcard bench)
 
-.PHONY: run test deep format lint types imports vectors web py lock regenerate clean
+.PHONY: run test deep bench format lint types imports vectors web py lock regenerate clean
 .DEFAULT_GOAL := test
 
 # --- run ----------------------------------------------------------------------------------------------------------
@@ -62,6 +62,21 @@ web: web/node_modules/.installed  ## types and the shared vectors in the second 
 else
 web:
 endif
+
+# --- bench --------------------------------------------------------------------------------------------------------
+
+.venv/.bench: .venv/.dev requirements/bench.txt
+	$(PIP) --require-hashes -r requirements/bench.txt
+	@touch $@
+
+# Two cores and nothing else running. Prosody is compared when Debian's package is installed.
+bench: .venv/.bench  ## measure beside the peers; writes bench/results/*.json and docs/benchmarks.md
+	PYTHONPATH=src:. $(BIN)/python -m bench.bench_srp --save
+	PYTHONPATH=src:. $(BIN)/python -m bench.bench_sdk --save
+	PYTHONPATH=src:. $(BIN)/python -m bench.restart
+	PYTHONPATH=src:. $(BIN)/python -m bench.oracle
+	PYTHONPATH=src:. $(BIN)/python -m bench.relay $(ARGS)
+	PYTHONPATH=src:. $(BIN)/python -m bench.tables
 
 # --- desk ---------------------------------------------------------------------------------------------------------
 
