@@ -1,1 +1,20 @@
-"""Hostile relays and hostile members against honest clients, each attack beside a control run that succeeds."""
+"""Hostile relays and hostile members against honest clients, each attack beside a control run that succeeds.
+
+| threat | test | control: what is taken away, and what then succeeds |
+|---|---|---|
+| T-S1 swapped joiner | test_join_swap | the invitation's key: the ghost is a member |
+| T-S2 ghosts | test_ghosts | certificate signatures: a share for the ghost leaves |
+| T-S3 keys of the relay | test_server_keys | entry signatures: the relay reads along; kc; the list of senders |
+| T-S4 forks, liars | test_forks | lh in messages: nobody notices; signatures: a liar stops everybody |
+| T-S5 bent schedules | test_schedules | memory of what is held: accepted twice; signatures |
+| T-S6 rollback | test_rollback | the comparison of heads; the floor of the account's state |
+| T-S7 signing oracle | test_oracle | the typed answer: an entry in the owner's name |
+| T-S8 downgrades | test_downgrade | the closed challenge: the password is used, a proof leaves |
+| T-S9 flipped bytes | test_flips | the tag: another master key is used |
+| T-S10 switches | test_switches | entry signatures: words leave in clear |
+| T-S12 removed member | test_removed | recipients from the log; rotate-then-speak: everything is read |
+| T-M1 to T-M3, T-M5, T-M8 | test_members | beside each test |
+| T-M4 | test_races, test_relay_races | beside each test |
+| T-B4 | test_enumeration | beside each test |
+| stolen device | test_thief | beside each test |
+"""
