@@ -35,6 +35,7 @@ class Reader:
     shown: dict[bytes, str] = field(default_factory=dict)
     codes: dict[bytes, str] = field(default_factory=dict)
     kept: dict[str, str] = field(default_factory=dict)
+    frames: dict[bytes, str] = field(default_factory=dict)
 
     def feed(self, frames: Sequence[str]) -> Page:
         page = self.once(frames)
@@ -69,6 +70,9 @@ class Reader:
         else:
             self.kept.pop(frame, None)
         if verdict.status == "authentic":
+            self.frames[got.digest] = frame
+            if verdict.replaces:  # a successor may still name it
+                self.kept[self.frames[verdict.replaces]] = self.frames[verdict.replaces]
             self.known[got.head.kid, got.head.seq] = got.digest
         if verdict.status != "duplicate":
             self.codes[got.digest] = verdict.code

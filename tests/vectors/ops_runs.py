@@ -42,6 +42,19 @@ def judge_pages(given: Given) -> Any:
     }
 
 
+def judge_walks(given: Given) -> Any:
+    """Many walks over one log and one pool of messages; the verdicts as words, and what runs are left."""
+    shared = {name: given[name] for name in ("entries", "attach", "sph", "now")}
+    outcome = []
+    for walk in given["walks"]:
+        feed = [[given["messages"][index] for index in page] for page in walk["pages"]]
+        value = judge_pages({**shared, "pages": feed, "grow": [{"upto": upto} for upto in walk["grow"]]})
+        words = [[f"{status} {code}".strip() for status, code in page] for page in value["pages"]]
+        runs = {dv: [[first, last, link[:8]] for first, last, link in runs] for dv, runs in value["runs"].items() if runs}
+        outcome.append({"verdicts": words, "ahead": value["ahead"], "runs": runs})
+    return outcome
+
+
 def judge_one(given: Given) -> Any:
     """One message on an empty chain: what it says, or the code of why it is not shown."""
     log = history(states(given))
@@ -56,4 +69,4 @@ def judge_one(given: Given) -> Any:
     return {"text": opened.payload.text, "author": opened.author, "role": opened.role}
 
 
-OPS = {"run-pages": judge_pages, "run-one": judge_one}
+OPS = {"run-pages": judge_pages, "run-walks": judge_walks, "run-one": judge_one}

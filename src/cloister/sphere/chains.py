@@ -95,8 +95,10 @@ def insert(runs: list[Run], new: Run) -> None:
     index = below(runs, new.first)
     under = runs[index] if index >= 0 else None
     if under is not None and under.last == new.first == new.last:
-        runs[index] = new if under.first == under.last else _joined(under, new, under.under_ls)
-    elif under is not None and under.last == new.first - 1 and under.link == new.ph:
+        runs[index : index + 1] = _without_top(under)
+        insert(runs, new)
+        return
+    if under is not None and under.last == new.first - 1 and under.link == new.ph:
         runs[index] = _joined(under, new, under.ls)
     else:
         index += 1
@@ -105,6 +107,13 @@ def insert(runs: list[Run], new: Run) -> None:
         here, above = runs[index], runs[index + 1]
         if above.first == here.last + 1 and above.ph == here.link:
             runs[index : index + 2] = [_joined(here, above, here.ls)]
+
+
+def _without_top(run: Run) -> list[Run]:
+    """The run without its last message, which another version replaces; its hash need not meet what stays."""
+    if run.first == run.last:
+        return []
+    return [Run(run.first, run.ph, run.first_ls, run.last - 1, run.under, "", 0, run.under_ls, 0, run.iat)]
 
 
 def _joined(lower: Run, upper: Run, under_ls: int) -> Run:

@@ -351,29 +351,29 @@ class _Judge:
     ) -> tuple[int, Message, bytes] | None:
         """Of the versions at one seq, the one that stands; the others get their verdicts here."""
         standing: tuple[int, Message] | None = None
+        authentic: list[tuple[int, Message]] = []
+        links: set[str] = set()
         tail_here = cut is not None and cut.seq == rivals[0][1].head.seq
-        if cut is not None and tail_here:
-            name = b64e(cut.digest)
+        only = b64e(cut.digest) if cut is not None and tail_here else name
         for at, message in rivals:
-            if standing is not None and message.link == standing[1].link:
-                self.verdicts[at] = Verdict(at, "duplicate", "", "", message)
-                continue
-            if cut is not None and name is None:
+            if cut is not None and only is None:
                 self.verdicts[at] = Verdict(at, "waiting", "C_GAP", "not joined to where its chain was cut", message)
                 continue
-            if cut is not None and message.link != name:
+            if cut is not None and message.link != only:
                 self.verdicts[at] = Verdict(at, "refused", "C_NOT_MEMBER", "not on the chain that was cut", message)
                 continue
-            if (tail_here or message.link != name) and not self._signed(message):
+            if message.link != name and message.link not in links and not self._signed(message):
                 self.verdicts[at] = Verdict(at, "waiting", "C_SIG", "", message)
                 continue
-            stands = self._stands(message, name, standing[1] if standing else None, held)
-            if stands and standing is not None:
-                self._set_aside(*standing)
-            if stands:
+            links.add(message.link)
+            authentic.append((at, message))
+            rival = standing[1] if standing is not None else None
+            if (rival is None or rival.link != message.link) and self._stands(message, name, rival, held):
                 standing = (at, message)
-            else:
-                self._set_aside(at, message)
+        for at, message in authentic:
+            same = standing is not None and message.link == standing[1].link
+            status: tuple[Status, str] = ("duplicate", "") if same else ("version", "C_REPLAY")
+            self.verdicts[at] = Verdict(at, *status, "another version of it stands", message)
         if standing is None:
             return None
         return (*standing, b64d(held.link) if held is not None else b"")
@@ -386,12 +386,9 @@ class _Judge:
             return False
         if is_named:
             return True
-        if rival is not None and (rival.link == name or rival.head.tries >= head.tries):
+        if rival is not None and (rival.link == name or rival.head.ph != head.ph or rival.head.tries >= head.tries):
             return False
         return held is None or (held.link != name and head.tries > held.tries)
-
-    def _set_aside(self, at: int, message: Message) -> None:
-        self.verdicts[at] = Verdict(at, "version", "C_REPLAY", "another version of it stands", message)
 
     # --- the log's say -------------------------------------------------------------------------------------------
 

@@ -97,12 +97,13 @@ class Judge {
   readonly #cuts: Tail[];
   readonly #dk: Bytes;
   readonly #waiting = new Map<number, Frame[]>();
+  /** What taken successors name, by the seq of what they name. */
+  readonly #named = new Map<number, string>();
 
   constructor(
     readonly log: History,
     readonly dv: string,
     readonly chain: Chain,
-    readonly held: Known,
     readonly verdicts: Verdict[],
   ) {
     this.#runs = [...chain.runs];
@@ -113,11 +114,12 @@ class Judge {
   async judge(frames: Frame[]): Promise<Chain> {
     for (const frame of frames) this.#sortOut(frame);
     const taken: { frame: Frame; replaces: string }[] = [];
-    let above: Message | undefined;
+    for (const run of this.#runs) if (this.#reachesCut(run)) this.#named.set(run.first - 1, run.ph);
     for (const seq of [...this.#waiting.keys()].sort((a, b) => b - a)) {
-      const found = await this.#choose(seq, this.#waiting.get(seq)!, above?.head.seq === seq + 1 ? above.head.ph : undefined);
-      above = found?.frame.message;
-      if (found !== undefined) taken.push(found);
+      const found = await this.#choose(seq, this.#waiting.get(seq)!);
+      if (found === undefined) continue;
+      taken.push(found);
+      this.#names(seq, found.frame.message.head.ph);
     }
     // upwards, so that each is compared with what stands below it (RUN-008)
     for (const { frame, replaces } of taken.reverse()) {
@@ -139,19 +141,28 @@ class Judge {
     return run !== undefined && seq <= run.last ? run : undefined;
   }
 
+  /** Whether what a held run names is joined to where the chain was cut (RUN-009). */
+  #reachesCut(run: Run): boolean {
+    const cut = this.#cut(run.first - 1);
+    return cut === undefined || run.last > cut.seq || (run.last === cut.seq && run.link === cut.digest);
+  }
+
+  /** A message taken at `seq` names the one before it, and so what a held run ending there names. */
+  #names(seq: number, ph: string): void {
+    this.#named.set(seq - 1, ph);
+    const run = this.#covering(seq - 1);
+    if (run?.last === seq - 1 && run.link === ph) this.#named.set(run.first - 1, run.ph);
+  }
+
   /** What is held already, and what stands where it cannot come in (RUN-005, RUN-012). */
   #sortOut(frame: Frame): void {
     const { head: { seq }, link } = frame.message;
     const run = this.#covering(seq);
     const top = run?.last === seq ? run : undefined;
-    const same = this.#waiting.get(seq)?.some((one) => one.message.link === link) ?? false;
-    if (same || top?.link === link || this.held.get(known(this.dv, seq)) === link) {
-      this.#say(frame, "duplicate", "");
-    } else if (seq <= this.chain.floor || (run !== undefined && top === undefined)) {
+    if (top?.link === link) this.#say(frame, "duplicate", "");
+    else if (seq <= this.chain.floor || (run !== undefined && top === undefined)) {
       this.#say(frame, "refused", REPLAY);
-    } else {
-      this.#waiting.set(seq, [...(this.#waiting.get(seq) ?? []), frame]);
-    }
+    } else this.#waiting.set(seq, [...(this.#waiting.get(seq) ?? []), frame]);
   }
 
   async #signed({ message }: Frame): Promise<boolean> {
@@ -170,33 +181,33 @@ class Judge {
   }
 
   /** Of the messages at one seq the one that stands; the others get their verdicts (RUN-003, RUN-006, RUN-009). */
-  async #choose(
-    seq: number,
-    rivals: Frame[],
-    namedAbove: string | undefined,
-  ): Promise<{ frame: Frame; replaces: string } | undefined> {
-    const upper = this.#runs[below(this.#runs, seq + 1)];
-    const name = namedAbove ?? (upper?.first === seq + 1 ? upper.ph : undefined);
+  async #choose(seq: number, rivals: Frame[]): Promise<{ frame: Frame; replaces: string } | undefined> {
+    const name = this.#named.get(seq);
     const top = this.#covering(seq);
     const cut = this.#cut(seq);
+    const only = cut?.seq === seq ? cut.digest : cut && name;
     const authentic: Frame[] = [];
     for (const frame of rivals) {
       const { link } = frame.message;
-      if (link === name) authentic.push(frame);
-      else if (cut !== undefined && (name !== undefined || (seq === cut.seq && link !== cut.digest))) {
-        this.#say(frame, "refused", NOT_MEMBER);
-      } else if (cut !== undefined && seq < cut.seq) this.#say(frame, "waiting", GAP);
+      if (cut !== undefined && only === undefined) this.#say(frame, "waiting", GAP);
+      else if (cut !== undefined && link !== only) this.#say(frame, "refused", NOT_MEMBER);
+      else if (link === name || authentic.some((one) => one.message.link === link)) authentic.push(frame);
       else if (await this.#signed(frame)) authentic.push(frame);
       else this.#say(frame, "waiting", BAD_SIGNATURE);
     }
     const best = this.#best(authentic, name, top);
-    for (const frame of authentic) if (frame !== best) this.#say(frame, "version", REPLAY);
+    for (const frame of authentic) {
+      if (frame.message.link === best?.message.link) this.#say(frame, "duplicate", "");
+      else this.#say(frame, "version", REPLAY);
+    }
     return best && { frame: best, replaces: top?.link ?? "" };
   }
 
   /** The one a successor names; else the highest try among those with the ph of what is held or came first (RUN-006). */
   #best(authentic: Frame[], name: string | undefined, top: Run | undefined): Frame | undefined {
-    if (name !== undefined) return authentic.find((one) => one.message.link === name);
+    const named = authentic.find((one) => one.message.link === name);
+    if (named !== undefined && (top === undefined || top.first === top.last || named.message.head.ph === top.under)) return named;
+    if (top !== undefined && top.link === name) return undefined;
     const ph = top?.under ?? authentic[0]?.message.head.ph;
     let best: Frame | undefined;
     let tries = top === undefined ? -1 : top.tries;
@@ -250,6 +261,7 @@ export async function verifyPage(
     const beyond = ls > log.seq;
     const stranger = !log.knows(kid);
     if (message.head.sph !== sph) say("refused", REPLAY, message);
+    else if (held.get(known(kid, message.head.seq)) === message.link) say("duplicate", "", message);
     else if (stranger) say(beyond ? "waiting" : "refused", "C_KEY_UNKNOWN", message);
     else if (beyond) {
       try {
@@ -266,7 +278,7 @@ export async function verifyPage(
   const after = new Map(chains);
   const named: Page["named"] = [];
   for (const [dv, group] of groups) {
-    const chain = await new Judge(log, dv, chains.get(dv) ?? EMPTY, held, verdicts).judge(group);
+    const chain = await new Judge(log, dv, chains.get(dv) ?? EMPTY, verdicts).judge(group);
     after.set(dv, chain);
     for (const run of chain.runs) if (run.first - 1 > chain.floor) named.push([dv, run.first - 1, run.ph]);
   }

@@ -49,6 +49,20 @@ async function judgePages(given: Given): Promise<unknown> {
   };
 }
 
+async function judgeWalks(given: Given): Promise<unknown> {
+  const outcome: unknown[] = [];
+  for (const { pages, grow } of given.walks as { pages: number[][]; grow: number[] }[]) {
+    const feed = pages.map((page) => page.map((index) => given.messages[index]));
+    const value = (await judgePages({ ...given, pages: feed, grow: grow.map((upto) => ({ upto })) })) as any;
+    const verdicts = value.pages.map((page: string[][]) => page.map((words) => words.join(" ").trim()));
+    const short = (rows: [number, number, string][]): unknown => rows.map(([first, last, h]) => [first, last, h.slice(0, 8)]);
+    const some = Object.entries(value.runs).filter(([, rows]) => (rows as unknown[]).length > 0);
+    const runs = some.map(([dv, rows]) => [dv, short(rows as [number, number, string][])]);
+    outcome.push({ verdicts, ahead: value.ahead, runs: Object.fromEntries(runs) });
+  }
+  return outcome;
+}
+
 async function judgeOne(given: Given): Promise<unknown> {
   const log = await historyUpTo(given);
   const page = await run.verifyPage([given.message], log, new Map(), given.sph);
@@ -62,4 +76,4 @@ async function judgeOne(given: Given): Promise<unknown> {
   return { text: (opened!.payload as { t?: string }).t ?? "", author: opened!.author, role: opened!.role };
 }
 
-export const OPS: Record<string, Op> = { "run-pages": judgePages, "run-one": judgeOne };
+export const OPS: Record<string, Op> = { "run-pages": judgePages, "run-walks": judgeWalks, "run-one": judgeOne };
