@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import pytest
 
 from cloister.account import slot_names
-from cloister.client import Client
-from cloister.errors import AlreadyRunning, AuthFailed, CloisterError, DeviceRetired, Forbidden, UsageError
+from cloister.client import Client, signing
+from cloister.errors import (
+    AlreadyRunning,
+    AuthFailed,
+    CloisterError,
+    DeviceRetired,
+    Forbidden,
+    Unreachable,
+    UsageError,
+    VaultError,
+    WeakPassword,
+)
 from tests.scenarios.world import PASSWORD, World, harbour, sent, texts, waits
 
 
@@ -198,3 +209,65 @@ async def test_a_used_profile_is_not_overwritten(w: World) -> None:
     with pytest.raises(AuthFailed):
         await again.unlock("not the password at all")
     await again.close()
+
+
+FRESH = "an entirely new passphrase 42"
+
+
+@pytest.mark.parametrize("changed", [True, False])
+async def test_a_relay_shows_a_further_device_the_roots_of_before(w: World, changed: bool) -> None:
+    """CLT-007, SLOT-027: with a new password the earlier roots open nothing. Control, and the honest sentence: whoever
+    keeps the password lets a device that has seen nothing take the master key the lost one knew."""
+    people = await w.sphere_of("ada", "bo")
+    ada = people["ada"]
+    phone = await w.second_device("ada", "ada-phone")
+    await ada.sync()
+    password = PASSWORD.format("ada")
+    tablet, realm = await w.open("ada-tablet"), ada._need_vault().realm
+    proven = await signing.prove(tablet.relay, os.urandom, "ada", password, realm)
+    before = await tablet.relay.roots(proven.token)
+    await ada.revoke_device("ada-phone", password, FRESH if changed else None)
+    assert ada.context.mkv == 2
+
+    async def stale(token: str) -> object:
+        return before
+
+    proven = await signing.prove(tablet.relay, os.urandom, "ada", FRESH if changed else password, realm)
+    tablet.relay.roots = stale  # type: ignore[method-assign, assignment]
+    if changed:
+        with pytest.raises(VaultError):
+            await signing.open_roots(tablet.relay, proven)
+    else:
+        assert (await signing.open_roots(tablet.relay, proven)).roots.mk == phone.context.mk
+
+
+@pytest.mark.parametrize("what", ["request", "answer"])
+async def test_a_new_password_with_a_lost_device_survives_interruption(w: World, what: str) -> None:
+    """CLT-007, CLT-006: whichever side the crash is on, the same call again finishes, and one password works."""
+    people = await w.sphere_of("ada", "bo")
+    await w.second_device("ada", "ada-phone")
+    ada, password = people["ada"], PASSWORD.format("ada")
+    await ada.sync()
+    with pytest.raises(UsageError):
+        await ada.revoke_device("ada-phone", password, password)
+    with pytest.raises(WeakPassword):
+        await ada.revoke_device("ada-phone", password, "short")
+    w.network("ada").lose(what, "PUT", "/account/roots")
+    with pytest.raises(Unreachable):
+        await ada.revoke_device("ada-phone", password, FRESH)
+    await ada.close()
+    ada = await w.open("ada")
+    await ada.unlock(password if what == "request" else FRESH)
+    await ada.revoke_device("ada-phone", password, FRESH)
+    assert ada.context.mkv == 2
+    await ada.close()
+    ada = await w.open("ada")
+    with pytest.raises(AuthFailed):
+        await ada.unlock(password)
+    await ada.unlock(FRESH)
+    sent(await harbour(ada).send("Done"))
+    await people["bo"].sync()
+    assert texts(people["bo"]) == ["Done"]
+    tablet = await w.open("ada-tablet")
+    await tablet.sign_in("ada", FRESH)
+    assert tablet.context.mk == ada.context.mk

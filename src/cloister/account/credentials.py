@@ -51,11 +51,15 @@ def change_password(
     """Body of a password change: new v, wMK, wRK; salt16 and the roots stay (SLOT-023)."""
     return {
         "cred_ver": cred_ver,
-        "ver": new.version,
-        "v": b64e(srp.verifier(login, salt16, new.auth)),
+        **new_verifier(new, login, salt16),
         **_wraps(new, account, roots, rng),
         "slots": [],
     }
+
+
+def new_verifier(new: Stretched, login: str, salt16: bytes) -> dict[str, Any]:
+    """The members that tell the relay of a new password (SLOT-023, SLOT-024)."""
+    return {"ver": new.version, "v": b64e(srp.verifier(login, salt16, new.auth))}
 
 
 def rotate_master(
@@ -68,17 +72,19 @@ def rotate_master(
     state: state_slot.State,
     content: dict[str, Any],
     rng: Callable[[int], bytes],
+    verifier: dict[str, Any] | None = None,
 ) -> Rotation:
     """Body of a new master key: wMK under mkv + 1, the old MK as ``mk.<old>``, the state re-sealed (SLOT-024).
 
-    ``state`` is the present state (the new one follows it with ``content``); RK stays. The password is the same, so
-    neither ``v`` nor ``ver`` is sent.
+    ``state`` is the present state (the new one follows it with ``content``); RK stays. While the password stays,
+    neither ``v`` nor ``ver`` is sent; with a new one ``stretched`` is of it and ``verifier`` its ``new_verifier``.
     """
     fresh = Roots(rng(keys.ROOT_LENGTH), roots.rk, roots.mkv + 1)
     sealed = state_slot.seal(fresh.mk, account, author, state.pin, content, rng)
     old = slots.seal_master(fresh.mk, account, roots.mkv, roots.mk, rng)
     body = {
         "cred_ver": cred_ver,
+        **(verifier or {}),
         **_wraps(stretched, account, fresh, rng),
         "slots": [
             {"name": slot_names.master(roots.mkv), "mkv": fresh.mkv, "bytes": b64e(old)},

@@ -12,7 +12,7 @@ import msgspec
 from cloister.account import credentials, devices, keys
 from cloister.account import vault as vaults
 from cloister.account.keys import Roots
-from cloister.account.password import check_new
+from cloister.account.password import Stretched, check_new
 from cloister.account.vault import Vault
 from cloister.client import enrol, memory, signing
 from cloister.client import keys as epoch_keys
@@ -27,6 +27,7 @@ from cloister.errors import (
     RelayError,
     Unreachable,
     UsageError,
+    VaultError,
 )
 from cloister.protocol import api
 from cloister.protocol.encoding import b64d, b64e
@@ -37,6 +38,10 @@ NEXT = "vault.next.json"
 
 def _roots_body(body: dict[str, object]) -> api.NewRoots:
     return msgspec.convert(body, api.NewRoots)
+
+
+async def _put_roots(ctx: Context, body: dict[str, object], token: str) -> None:
+    await ctx.relay.put_roots(_roots_body(body), token)
 
 
 # --- password -----------------------------------------------------------------------------------------------------
@@ -71,19 +76,30 @@ async def change_password(ctx: Context, vault: Vault, vk: bytes, old: str, new: 
     body = credentials.change_password(
         opened.row.cred_ver, opened.roots, fresh, account=ctx.id, login=vault.login, salt16=vault.salt16, rng=ctx.rng
     )
+    _write_next(ctx, vault, vk, fresh)
+    try:
+        await _put_next(ctx, body, proven.token)
+    except Unreachable:
+        return await settle_password(ctx, vault, new, opened_by_next=True)
+    return promote(ctx.profile)
+
+
+def _write_next(ctx: Context, vault: Vault, vk: bytes, fresh: Stretched) -> None:
+    """The vault as it will be under the new password, durable beside the old one."""
     after = enrol.with_version(vault, fresh.version)
     if "pin" not in vaults.opener_kinds(vault):
         after = vaults.with_opener(after, vaults.password_opener(after, vk, fresh.kek, ctx.rng))
     write_private(ctx.profile.folder / NEXT, vaults.encode(after))
+
+
+async def _put_next(ctx: Context, body: dict[str, object], token: str) -> None:
+    """Send a new password; a refusal means that the old one stays."""
     try:
-        await ctx.relay.put_roots(_roots_body(body), proven.token)
-    except Unreachable:
-        return await settle_password(ctx, vault, new, opened_by_next=True)
+        await ctx.relay.put_roots(_roots_body(body), token)
     except RelayError as error:
         if isinstance(error, Conflict | AuthFailed) or error.status < 500:
             ctx.profile.remove(NEXT)
         raise
-    return promote(ctx.profile)
 
 
 async def settle_password(ctx: Context, vault: Vault, password: str, *, opened_by_next: bool) -> Vault:
@@ -109,15 +125,29 @@ async def settle_password(ctx: Context, vault: Vault, password: str, *, opened_b
 # --- taking a device away -----------------------------------------------------------------------------------------
 
 
-async def revoke_device(ctx: Context, vault: Vault, dv: str, password: str) -> None:
-    """Revoke an own device and make a new master key (CLT-007); the spheres follow with the next sync.
+async def revoke_device(
+    ctx: Context, vault: Vault, vk: bytes, dv: str, password: str, new_password: str | None = None
+) -> Vault:
+    """Revoke an own device and make a new master key (CLT-007); the spheres follow with the next sync. Returns the
+    vault now in force.
 
-    May be called again after a crash or an error and goes on where it was. Raises NotFound, UsageError for this very
-    device, AuthFailed, Conflict, Unreachable.
+    With ``new_password`` the password changes in the same step, so that no relay can show a further device the roots
+    of before (SLOT-027). May be called again after a crash or an error and goes on where it was. Raises NotFound,
+    UsageError for this very device or the same password, WeakPassword, AuthFailed, Conflict, Unreachable.
     """
     if dv == ctx.dv:
         raise UsageError("revoke this device from another one")
-    proven = await signing.prove(ctx.relay, ctx.rng, vault.login, password, vault.realm, version=vault.ver, vault=vault)
+    if new_password is not None:
+        check_new(new_password, vault.login)
+        if new_password == password:
+            raise UsageError("the new password is the old one")
+    try:
+        proven = await _prove(ctx, vault, password)
+    except AuthFailed:
+        if new_password is None or not ctx.store.get("revoking"):
+            raise
+        proven, new_password = await _prove(ctx, vault, new_password), None  # it was taken, the answer was lost
+    vault = _settled(ctx, vault, proven)
     log = await memory.refresh_klog(ctx)
     pending = ctx.store.get("revoking")
     if dv not in log.devices and (pending is None or pending["dv"] != dv):
@@ -135,20 +165,50 @@ async def revoke_device(ctx: Context, vault: Vault, dv: str, password: str) -> N
         change = devices.revoke(opened.ik, opened.klog, dv, ctx.now())
         await ctx.relay.revoke_device(dv, change.entry, proven.token)
         log = await memory.refresh_klog(ctx)
-    if ctx.mkv <= pending["mkv"]:
+    if new_password is not None:
+        fresh = await signing.slow(new_password, vault.login, vault.realm, vault.salt16)
+        _write_next(ctx, vault, vk, fresh)
+        await _new_master(ctx, proven, log, fresh, credentials.new_verifier(fresh, vault.login, vault.salt16))
+        vault = promote(ctx.profile)
+    elif ctx.mkv <= pending["mkv"]:
         await _new_master(ctx, proven, log)
     with ctx.store.step():
         ctx.store.put("revoked", sorted({*ctx.store.get("revoked", []), dv}))
         ctx.store.put("revoking", None)
         ctx.store.put("state_dirty", True)
+    return vault
 
 
-async def _new_master(ctx: Context, proven: signing.Proven, log: KeyLog) -> None:
-    """MK of the next generation: durable here, then at the relay, then at the other own devices."""
+async def _prove(ctx: Context, vault: Vault, password: str) -> signing.Proven:
+    return await signing.prove(ctx.relay, ctx.rng, vault.login, password, vault.realm, version=vault.ver, vault=vault)
+
+
+def _settled(ctx: Context, vault: Vault, proven: signing.Proven) -> Vault:
+    """A password change whose answer was lost, settled by the password that has just signed in (CLT-006)."""
+    following = read_next(ctx.profile)
+    if following is None:
+        return vault
+    try:
+        vaults.open_with_password(following, proven.stretched.kek)
+    except VaultError:
+        ctx.profile.remove(NEXT)
+        return vault
+    return promote(ctx.profile)
+
+
+async def _new_master(
+    ctx: Context,
+    proven: signing.Proven,
+    log: KeyLog,
+    fresh: Stretched | None = None,
+    verifier: dict[str, object] | None = None,
+) -> None:
+    """MK of the next generation: durable here, then at the relay, then at the other own devices. ``fresh`` and
+    ``verifier`` with a new password, whose vault is written already."""
     opened = await signing.open_roots(ctx.relay, proven, mkv=memory.sure_mkv(ctx))
     # A thief's key gives way to the true one, which he may know as well: only the next one will do.
     planted = memory.planted(ctx)
-    if _adopt(ctx, opened.roots) and not planted:
+    if _adopt(ctx, opened.roots) and not planted and fresh is None:
         return
     # The new state has to follow the last one, whoever wrote that; nothing is taken from what a revoked device wrote.
     state = await memory.read(ctx, memory.signers(ctx))
@@ -156,11 +216,11 @@ async def _new_master(ctx: Context, proven: signing.Proven, log: KeyLog) -> None
         raise NotFound("the account's state cannot be read; sync first")
     wanted = memory.content(ctx)
     rotation = credentials.rotate_master(
-        opened.row.cred_ver, opened.roots, proven.stretched, account=ctx.id, author=ctx.keys, state=state,
-        content=wanted, rng=ctx.rng,
+        opened.row.cred_ver, opened.roots, fresh or proven.stretched, account=ctx.id, author=ctx.keys, state=state,
+        content=wanted, rng=ctx.rng, verifier=verifier,
     )  # fmt: skip
     ctx.store.put_secret("mk_next", rotation.roots.mk)
-    await ctx.relay.put_roots(_roots_body(rotation.body), proven.token)
+    await (_put_next if fresh else _put_roots)(ctx, rotation.body, proven.token)
     with ctx.store.step():
         memory.keep_pin(ctx, rotation.state_pin)
         ctx.store.put("state_seen", wanted)

@@ -410,10 +410,11 @@ class Client:
             pass
         return memory.devices(self.context)
 
-    async def revoke_device(self, dv: str, password: str) -> None:
+    async def revoke_device(self, dv: str, password: str, new_password: str | None = None) -> None:
         """Revoke a device everywhere and make a new master key, in one resumable flow (CLT-007).
 
-        ``dv`` may be a unique prefix or a device name. Raises NotFound, UsageError, AuthFailed, Conflict, Unreachable.
+        With ``new_password`` the password changes in the same step. ``dv`` may be a unique prefix or a device name.
+        Raises NotFound, UsageError, WeakPassword, AuthFailed, Conflict, Unreachable.
         """
         ctx = self.context
         chosen = [d.dv for d in memory.devices(ctx) if d.dv.startswith(dv) or (d.name == dv and d.active)]
@@ -423,7 +424,9 @@ class Client:
         if len(set(chosen)) != 1:
             raise NotFound("no such device") if not chosen else UsageError("more than one device fits")
         async with self.profile.writer("account"):
-            await acts.revoke_device(ctx, self._need_vault(), chosen[0], password)
+            self._vault = await acts.revoke_device(
+                ctx, self._need_vault(), self.agent_key(), chosen[0], password, new_password
+            )
         await self.sync()
 
     async def sessions(self) -> list[dict[str, Any]]:

@@ -213,10 +213,28 @@ async def devices_rm(shell: Shell, device: str) -> None:
         shell.secrets.agree_by_name(label, "ask.remove-device")
         secret = shell.secrets.get("password", "ask.password")
         try:
-            with shell.out.step(say("step.new-keys")):
-                await client.revoke_device(one.dv, secret)
+            await _revoke(shell, client, one.dv, secret)
         except AuthFailed:
             raise Refused("wrong-password", LOCKED, code="E_AUTH") from None
         except Forbidden:
             raise Refused("no-device", 3, name=device) from None
         shell.out.result({"removed": one.dv}, say("done.device-removed", name=label))
+
+
+async def _revoke(shell: Shell, client: Client, dv: str, secret: str) -> None:
+    """Remove it, with a new password if one is given or chosen; asks again for one that is too weak (CLT-007)."""
+    given = shell.secrets.given("new-password")
+    asks = given is None and shell.secrets.given("password") is None and shell.secrets.terminal is not None
+    while True:
+        fresh = shell.secrets.ask("ask.keep-password", hidden=True) if asks else given
+        try:
+            with shell.out.step(say("step.new-keys")):
+                await client.revoke_device(dv, secret, fresh or None)
+        except WeakPassword as error:
+            if not asks:
+                raise
+            shell.out.note(say(f"weak.{error.data.get('reason', 'common')}"))
+            continue
+        if not fresh:
+            shell.out.note(say("note.password-kept"))
+        return
