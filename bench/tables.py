@@ -41,6 +41,11 @@ def machine(found: dict[str, Any]) -> str:
     )
 
 
+def note(found: dict[str, Any]) -> str:
+    """What must be known about a run before it is believed."""
+    return f"\n\n**{found['note']}**" if "note" in found else ""
+
+
 def goals(found: dict[str, Any]) -> str:
     rows = [[name, one["ratio"], one["goal"], "yes" if met(one) else "**no**"] for name, one in found.items()]
     return table(["what", "ratio", "goal", "met"], rows)
@@ -93,7 +98,7 @@ member has one message in flight; *20/s*: the members take turns. Everybody comm
 ours and the bare relay with synchronous FULL and group commit). The bare relay checks nothing at all: no account, no
 right, no signature, no cursor. Source: `bench/relay.py`.
 
-{machine(found["machine"])}
+{machine(found["machine"])}{note(found)}
 
 {goals(found["goals"])}
 
@@ -130,7 +135,7 @@ def sdk() -> str:
 Messages of 1 kB, from frames in memory to opened payloads; storing and indexing not included. Rotation: the whole
 signed commit with one share per device beside a bare loop of the same HPKE seals. Source: `bench/bench_sdk.py`.
 
-{machine(found["machine"])}
+{machine(found["machine"])}{note(found)}
 
 {goals(ours)}
 
@@ -155,7 +160,7 @@ def srp() -> str:
 What a password sign-in (SRP-6a, 4096 bit) costs the relay beside the modular exponentiations it cannot avoid, constant
 time ones included. Source: `bench/bench_srp.py`.
 
-{machine(found["machine"])}
+{machine(found["machine"])}{note(found)}
 
 {goals(ours)}
 
@@ -170,7 +175,7 @@ def restart() -> str:
 
 From `cloister serve` to the first answer of `/readyz`, cold process, warm page cache. Source: `bench/restart.py`.
 
-{machine(found["machine"])}
+{machine(found["machine"])}{note(found)}
 
 {table(["what", "median ms", "min", "max", "runs"], rows)}
 """
@@ -184,7 +189,7 @@ def oracle() -> str:
 Two kinds of request that must not be told apart, interleaved at random; Welch's t over all samples (beyond 4.5 would be
 a sign). Source: `bench/oracle.py`.
 
-{machine(found["machine"])}
+{machine(found["machine"])}{note(found)}
 
 {table(["kinds", "samples each", "mean µs, first", "mean µs, second", "t"], rows)}
 """
