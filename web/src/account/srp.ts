@@ -7,8 +7,10 @@
 import { type Bytes, hmacSha256, requireEqual } from "../crypto.ts";
 import { Downgrade, FormatError, SignatureInvalid } from "../errors.ts";
 import { b64d, b64e, lp } from "../protocol/encoding.ts";
-import { GROUP, clientSecret, element, exponent, generate, pad, privateKey, scrambler, sessionKey, toInteger } from "./srp_group.ts";
 import type { Stretched } from "./password.ts";
+import {
+  GROUP, clientSecret, element, exponent, generate, pad, privateKey, scrambler, sessionKey, toInteger,
+} from "./srp_group.ts";
 
 export interface Ephemeral {
   a: bigint;

@@ -16,7 +16,8 @@ export function drawn(...parts: Uint8Array[]): (length: number) => Uint8Array<Ar
 }
 
 export function key(given: Given): epoch.EpochKey | undefined {
-  return given === null || given === undefined ? undefined : { sph: given.sph, n: given.n, secret: unhex(given.secret), prev: unhex(given.prev ?? "") };
+  if (given === null || given === undefined) return undefined;
+  return { sph: given.sph, n: given.n, secret: unhex(given.secret), prev: unhex(given.prev ?? "") };
 }
 
 const both = (made: epoch.EpochKey): unknown => {
