@@ -50,7 +50,9 @@ def judge_walks(given: Given) -> Any:
         feed = [[given["messages"][index] for index in page] for page in walk["pages"]]
         value = judge_pages({**shared, "pages": feed, "grow": [{"upto": upto} for upto in walk["grow"]]})
         words = [[f"{status} {code}".strip() for status, code in page] for page in value["pages"]]
-        runs = {dv: [[first, last, link[:8]] for first, last, link in runs] for dv, runs in value["runs"].items() if runs}
+        runs = {
+            dv: [[first, last, link[:8]] for first, last, link in runs] for dv, runs in value["runs"].items() if runs
+        }
         outcome.append({"verdicts": words, "ahead": value["ahead"], "runs": runs})
     return outcome
 

@@ -161,6 +161,13 @@ class Relay:
             self.views.move_to_end(sph)
         return known
 
+    async def require_sphere(self, sph: str) -> None:
+        """Ask the database whether there is such a sphere, each time: for callers who are no members, so that what is
+        in memory does not show in the time of the answer. Raises Forbidden."""
+        query = select(schema.sphere.c.n).where(schema.sphere.c.sph == sph)
+        if await self.store.read(lambda conn: conn.execute(query).first()) is None:
+            raise Forbidden("sphere")
+
     async def view_for(self, sph: str, account: str, dv: str | None) -> View:
         """The same for the device ``dv`` of an active member, which no entry has revoked (API-004).
 

@@ -48,13 +48,21 @@ class Seen:
 
 
 async def look(relay: Relay, compact: str) -> Seen | None:
-    """Verify a request against its sphere; None when it fails or there is no such sphere."""
+    """Verify a request against its sphere; None when it fails or there is no such sphere.
+
+    Its signatures are verified in every case: the time it takes tells nobody whether the sphere is there.
+    """
     try:
         body = jws.decode(compact, joins.TYP).body
-        view = await relay.view(body["sph"])
+        try:
+            view = await relay.view(body["sph"])
+        except Forbidden:
+            await asyncio.to_thread(joins.verify, compact, body["sph"], None, relay.now)
+            return None
         invite = view.state.invites.get(b64d(body["jti"])) if "jti" in body else None
         if "jti" in body:
             if invite is None:
+                await asyncio.to_thread(joins.verify, compact, view.state.sph, None, relay.now)
                 return None
             request = await asyncio.to_thread(joins.check_ivs, compact, view.state.sph, invite, relay.now)
         else:
@@ -172,6 +180,7 @@ async def withdraw(request: Request[Any, Any, Any], h: FromPath[str]) -> api.Don
 async def invite_open(request: Request[Any, Any, Any], sph: FromPath[str], jti: FromPath[str]) -> api.InviteOpen:
     """Whether an invitation is open; every other case is the same refusal."""
     relay = _relay(request)
+    await relay.require_sphere(sph)
     view = await relay.view(sph)
     invite = view.state.invites.get(_digest(jti))
     if invite is None or invite.left == 0 or relay.now > invite.exp:
