@@ -30,7 +30,7 @@ from cloister.server.hub import Hint, Membership, Stored
 from cloister.server.spheres import ChainHeads, Digests, Sphere
 from cloister.server.writer import Batch
 
-# An entry's clock may differ this much from the relay's (F22: iat proves nothing, but must not run away).
+# An entry's clock may differ this much from the relay's: iat proves nothing, but must not run away.
 CLOCK_SKEW: Final = 600
 # After stale tails the affected members' sends wait this long, so that the retry wins.
 HOLD: Final = 2.0
