@@ -8,6 +8,7 @@ Spec: API-053, API-072, STR-018.
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import socket
 import time
@@ -91,6 +92,9 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            # What is loaded by now stays for ever: the collector need not walk through it while messages wait.
+            gc.collect()
+            gc.freeze()
             self.when_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
