@@ -8,7 +8,6 @@ from typing import Any
 
 from cloister.client import Client
 from cloister.protocol import entry
-from cloister.protocol.encoding import b64d
 from cloister.protocol.history import History
 from cloister.protocol.state import SphereState
 from cloister.sphere import compose, message
@@ -86,7 +85,3 @@ class Insider:
 def item(pos: int, compact: str) -> dict[str, Any]:
     """A row of a sphere's stream as a colluding relay shows it."""
     return {"pos": pos, "k": "msg", "jws": compact}
-
-
-def raw(text: str) -> bytes:
-    return b64d(text)
