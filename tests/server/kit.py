@@ -22,6 +22,7 @@ from cloister.client.relay import Relay as Calls
 from cloister.client.transports.base import Answer
 from cloister.client.transports.memory import MemoryRelay, MemorySocket
 from cloister.protocol.encoding import b64d
+from cloister.server import bundle
 from cloister.server.app import create_app
 from cloister.server.core import Relay
 from cloister.server.settings import Settings
@@ -144,11 +145,11 @@ class Live:
 
 
 @asynccontextmanager
-async def running(folder: Path, **settings: Any) -> AsyncIterator[Kit]:
+async def running(folder: Path, *, application: Path = bundle.FOLDER, **settings: Any) -> AsyncIterator[Kit]:
     """A relay on ``folder``; limits by rate are off unless asked for."""
     clock = Clock()
     over = {"rate_address": 0, "rate_account": 0, "auth_tries": 0, "signup": "open", **settings}
-    app = create_app(Settings(data=folder, **over), clock=clock)
+    app = create_app(Settings(data=folder, **over), clock=clock, application=application)
     async with MemoryRelay(app) as memory:
         yield Kit(app, memory, clock, app.relay.setup_code)
 

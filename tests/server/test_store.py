@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import func, inspect, select
+from sqlalchemy import func, inspect, select, text
 
 from cloister.errors import DiskTrouble
 from cloister.protocol.encoding import b64e
@@ -29,6 +29,43 @@ def test_the_steps_lead_to_the_schema(tmp_path: Path, database: str) -> None:
     store.close()
     assert found == []
     assert names == {*schema.metadata.tables, "alembic_version"}
+
+
+def test_stored_shortcuts_are_moved(tmp_path: Path, database: str) -> None:
+    store = Store(Settings(tmp_path, database=database).database_url)
+    store.migrate("0001")
+    old = text(
+        "INSERT INTO sphere (n, sph, head_seq, next_pos, mode, retention, snap_seq, snap)"
+        " VALUES (:n, :sph, 70, 80, 'e2ee', 0, :seq, :snap)"
+    )
+    with store.writing.begin() as connection:
+        connection.execute(old, {"n": 1, "sph": "sp-1", "seq": -1, "snap": None})
+        connection.execute(old, {"n": 2, "sph": "sp-2", "seq": 64, "snap": b"state"})
+    store.migrate()  # API-051
+    with store.writing.begin() as connection:
+        kept = [(row.sphere, row.seq, bytes(row.state)) for row in connection.execute(select(schema.snapshot))]
+        heads = connection.execute(select(schema.sphere.c.n, schema.sphere.c.next_pos).order_by(schema.sphere.c.n))
+        assert [tuple(row) for row in heads] == [(1, 80), (2, 80)]
+    store.close()
+    assert kept == [(2, 64, b"state")]
+
+
+async def test_the_log_is_tidied_while_readers_and_the_writer_go_on(tmp_path: Path) -> None:
+    async with running(tmp_path) as kit:
+        await kit.populate(2)
+        reading = kit.relay.store.reading.connect()
+        before = reading.execute(select(func.count()).select_from(schema.item)).scalar_one()
+        await kit.say(kit.bots[1], "while somebody reads")
+        await kit.relay.store.checkpoint()
+        assert reading.execute(select(func.count()).select_from(schema.item)).scalar_one() == before
+        reading.close()
+        await kit.relay.store.checkpoint()
+        await kit.say(kit.bots[1], "afterwards")
+        raw = kit.relay.store.reading.raw_connection()
+        busy, logged, moved = raw.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        raw.close()
+        assert (busy, logged) == (0, moved)
+        assert logged < 20  # the log began again: everything before was in the file
 
 
 def test_sqlite_keeps_what_it_says(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from cloister.protocol.state import SphereState
 from cloister.server import inbox, schema
 from cloister.server.core import View
 from cloister.server.hub import Hint, Membership, Stored
+from cloister.server.prepared import Row
 from cloister.server.spheres import ChainHeads, Digests, Sphere
 from cloister.server.writer import Batch
 
@@ -116,7 +117,9 @@ def _stored(batch: Batch, sphere: Sphere, dv: str, seq: int, digest: bytes) -> i
 
 def _append_message(batch: Batch, sphere: Sphere, dv: str, envelope: jws.Envelope, head: ChainHead) -> int:
     pos = sphere.next_pos
-    batch.rows.append(_row(sphere.n, pos, schema.MESSAGE, dv, head.seq, head.digest, head.ls, batch.now, envelope))
+    batch.rows.append(
+        _row(sphere.n, pos, schema.MESSAGE, dv, head.seq, head.digest, head.ls, batch.now, envelope.compact)
+    )
     batch.effects.append(Stored(sphere.sph, pos, item_record(sphere.sph, pos, schema.MESSAGE, envelope.compact)))
     sphere.next_pos = pos + 1
     sphere.heads[dv] = head
@@ -124,21 +127,9 @@ def _append_message(batch: Batch, sphere: Sphere, dv: str, envelope: jws.Envelop
     return pos
 
 
-def _row(
-    n: int, pos: int, kind: int, dv: str, seq: int, h: bytes, ls: int, at: int, envelope: jws.Envelope
-) -> dict[str, Any]:
-    return {
-        "sphere": n,
-        "pos": pos,
-        "kind": kind,
-        "dv": dv,
-        "seq": seq,
-        "h": h,
-        "ls": ls,
-        "at": at,
-        "deleted": False,
-        "jws": envelope.compact,
-    }
+def _row(n: int, pos: int, kind: int, dv: str, seq: int, h: bytes, ls: int, at: int, jws: str) -> Row:
+    """A stream row in the table's order, its bytes not deleted."""
+    return n, pos, kind, dv, seq, h, ls, at, False, jws
 
 
 def judge(before: SphereState | None, account: str, commit: Commit, now: int) -> list[SphereState]:
@@ -264,7 +255,7 @@ def _append(
     batch.conn.execute(insert(schema.idem), {"key": key, "h": digest, "answer": text, "at": batch.now})
     batch.effects.append(_membership(sphere.n, before, last))
     for pos, (one, state) in enumerate(zip(decoded, states, strict=True), first):
-        row = _row(sphere.n, pos, schema.ENTRY, "", state.seq, state.digest, state.seq, batch.now, one.envelope)
+        row = _row(sphere.n, pos, schema.ENTRY, "", state.seq, state.digest, state.seq, batch.now, one.compact)
         batch.rows.append(row)
         batch.effects.append(Stored(sph, pos, item_record(sph, pos, schema.ENTRY, one.compact)))
         sphere.digests.append(state.digest)
@@ -313,8 +304,6 @@ def _create(batch: Batch, last: SphereState) -> Sphere:
         "next_pos": 1,
         "mode": last.mode,
         "retention": 0,
-        "snap_seq": -1,
-        "snap": None,
     }
     key = batch.conn.execute(insert(schema.sphere), row).inserted_primary_key
     assert key is not None

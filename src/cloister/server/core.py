@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from cloister import crypto
 from cloister.account.verifier import SERVER_KEY_LENGTH, ServerKeys, server_keys
@@ -161,12 +161,11 @@ class Relay:
             self.views.move_to_end(sph)
         return known
 
-    async def require_sphere(self, sph: str) -> None:
+    async def there_is(self, sph: str) -> bool:
         """Ask the database whether there is such a sphere, each time: for callers who are no members, so that what is
-        in memory does not show in the time of the answer. Raises Forbidden."""
-        query = select(schema.sphere.c.n).where(schema.sphere.c.sph == sph)
-        if await self.store.read(lambda conn: conn.execute(query).first()) is None:
-            raise Forbidden("sphere")
+        in memory does not show in the time of the answer. It answers with one row either way."""
+        query = select(func.count()).where(schema.sphere.c.sph == sph)
+        return bool(await self.store.read(lambda conn: conn.execute(query).scalar()))
 
     async def view_for(self, sph: str, account: str, dv: str | None) -> View:
         """The same for the device ``dv`` of an active member, which no entry has revoked (API-004).
@@ -176,12 +175,20 @@ class Relay:
         """
         if sph not in await self.spheres_of(account) or dv is None:
             raise Forbidden("sphere")
-        view = await self.view(sph)
-        member = view.state.members.get(account)
-        device = view.state.devices.get(dv)
-        if member is None or not member.active or (device is not None and device.status == "revoked"):
+        return _visible(await self.view(sph), account, dv)
+
+    def view_at_hand(self, sph: str, account: str, dv: str | None) -> View | None:
+        """``view_for`` from memory alone; None when the database must be asked. Raises Forbidden the same."""
+        mine = self._spheres_of.get(account)
+        if mine is None:
+            return None
+        if sph not in mine or dv is None:
             raise Forbidden("sphere")
-        return view
+        view = self.views.get(sph)
+        if view is None:
+            return None
+        self.views.move_to_end(sph)
+        return _visible(view, account, dv)
 
     async def spheres_of(self, account: str) -> frozenset[str]:
         """Names of the spheres an account is an active member of."""
@@ -242,6 +249,15 @@ class Relay:
             self.hub.stored(*rows)
 
 
+def _visible(view: View, account: str, dv: str) -> View:
+    """The view, for an active member's device that no entry has revoked. Raises Forbidden."""
+    member = view.state.members.get(account)
+    device = view.state.devices.get(dv)
+    if member is None or not member.active or (device is not None and device.status == "revoked"):
+        raise Forbidden("sphere")
+    return view
+
+
 def _spheres_of(conn: Connection, account: str) -> frozenset[str]:
     m, s = schema.member.c, schema.sphere.c
     rows = conn.execute(select(s.sph).join(schema.member, m.sphere == s.n).where(m.id == account))
@@ -249,10 +265,10 @@ def _spheres_of(conn: Connection, account: str) -> frozenset[str]:
 
 
 def _load_view(conn: Connection, sph: str) -> View:
-    row = conn.execute(select(schema.sphere).where(schema.sphere.c.sph == sph)).one_or_none()
-    if row is None:
+    n = conn.execute(select(schema.sphere.c.n).where(schema.sphere.c.sph == sph)).scalar()
+    if n is None:
         raise Forbidden("sphere")
-    return View(row.n, load_state(conn, row))
+    return View(n, load_state(conn, n)[1])
 
 
 def _server_key(path: Path, rng: Callable[[int], bytes]) -> bytes:

@@ -15,13 +15,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+import msgspec
+
 INBOX: Final = "inbox"
 # Rows joined once for everybody: less than a frame, so that a frame can still take what is one reader's own.
 PIECE: Final = 128 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True):
     """A row was committed to ``stream`` (a sphere, or an inbox as ``inbox:dv-…``) at ``pos``."""
 
     stream: str
@@ -69,9 +70,9 @@ class Listener(Protocol):
     dv: str | None
     session: bytes
 
-    def rows(self, stream: str, first: int, last: int, records: str) -> None: ...
+    def rows(self, stream: str, first: int, last: int, records: bytes) -> None: ...
 
-    def record(self, record: str) -> None: ...
+    def record(self, record: bytes) -> None: ...
 
     def lose(self, stream: str) -> None: ...
 
@@ -135,10 +136,11 @@ class Hub:
 
     def hint(self, effect: Hint) -> None:
         """Deliver a hint to whoever is there."""
+        record = effect.record.encode()
         for account in effect.accounts:
             for listener in self._accounts.get(account, ()):
                 if not effect.devices or listener.dv in effect.devices:
-                    listener.record(effect.record)
+                    listener.record(record)
 
     def lose(self, effect: Membership) -> None:
         """Removed devices stop hearing the sphere, at once and before anything later is delivered."""
@@ -159,10 +161,8 @@ class Hub:
         return [listener for mine in self._accounts.values() for listener in mine]
 
 
-def _pieces(rows: Sequence[Stored]) -> list[tuple[int, int, str]]:
+def _pieces(rows: Sequence[Stored]) -> list[tuple[int, int, bytes]]:
     """(first position, last position, records joined by commas), each of at most PIECE characters or one row."""
-    if len(rows) == 1:
-        return [(rows[0].pos, rows[0].pos, rows[0].record)]
     pieces, begin, size = [], 0, 0
     for at, row in enumerate(rows):
         if size and size + len(row.record) > PIECE:
@@ -172,5 +172,5 @@ def _pieces(rows: Sequence[Stored]) -> list[tuple[int, int, str]]:
     return [*pieces, _piece(rows[begin:])]
 
 
-def _piece(rows: Sequence[Stored]) -> tuple[int, int, str]:
-    return rows[0].pos, rows[-1].pos, ",".join([row.record for row in rows])
+def _piece(rows: Sequence[Stored]) -> tuple[int, int, bytes]:
+    return rows[0].pos, rows[-1].pos, ",".join([row.record for row in rows]).encode()

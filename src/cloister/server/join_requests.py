@@ -179,10 +179,9 @@ async def withdraw(request: Request[Any, Any, Any], h: FromPath[str]) -> api.Don
 @get("/invites/{sph:str}/{jti:str}")
 async def invite_open(request: Request[Any, Any, Any], sph: FromPath[str], jti: FromPath[str]) -> api.InviteOpen:
     """Whether an invitation is open; every other case is the same refusal."""
-    relay = _relay(request)
-    await relay.require_sphere(sph)
-    view = await relay.view(sph)
-    invite = view.state.invites.get(_digest(jti))
+    relay, h = _relay(request), _digest(jti)
+    there = await relay.there_is(sph)
+    invite = ((await relay.view(sph)).state.invites if there else {}).get(h)
     if invite is None or invite.left == 0 or relay.now > invite.exp:
         raise Forbidden("sphere")
     return api.InviteOpen(True)

@@ -101,8 +101,14 @@ sphere = Table(
     Column("next_pos", BigInteger, nullable=False),
     Column("mode", Text, nullable=False),
     Column("retention", Integer, nullable=False),  # days, 0 is no limit
-    Column("snap_seq", BigInteger, nullable=False),
-    Column("snap", LargeBinary),  # state after entry snap_seq, only a shortcut: the entries decide
+)
+# State after entry ``seq``: a shortcut, the entries decide. Apart from the sphere's row, which every message rewrites.
+snapshot = Table(
+    "snapshot",
+    metadata,
+    Column("sphere", Integer, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("state", LargeBinary, nullable=False),
 )
 member = Table(
     "member",

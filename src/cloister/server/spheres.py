@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from cloister.errors import Gap, Internal
 from cloister.protocol import entry as entries
@@ -24,6 +24,7 @@ from cloister.protocol import state as states
 from cloister.protocol.chain import ChainHead
 from cloister.protocol.state import SphereState
 from cloister.server import schema
+from cloister.server.prepared import Prepared
 
 # Spheres kept in memory; the least recently used one is read again when needed.
 MAX_CACHED: Final = 2048
@@ -50,6 +51,21 @@ class Sphere:
     dirty: bool = False
 
 
+_WHERE: Final = select(schema.sphere.c.n, schema.sphere.c.head_seq, schema.sphere.c.next_pos).where(
+    schema.sphere.c.sph == bindparam("sph")
+)
+_SPHERE: Final = Prepared(_WHERE, "sph")
+_SPHERE_LOCKED: Final = Prepared(_WHERE.with_for_update(), "sph")
+_HEAD: Final = ("head_seq", "next_pos", "mode", "retention")
+_MOVED: Final = Prepared(
+    update(schema.sphere)
+    .where(schema.sphere.c.n == bindparam("key"))
+    .values({name: bindparam(name) for name in _HEAD}),
+    *_HEAD,
+    "key",
+)
+
+
 class SphereCache:
     """The writer's cache. Every method runs in the writer's thread."""
 
@@ -66,13 +82,14 @@ class SphereCache:
         known = self._touched.get(sph)
         if known is not None:
             return known
-        query = select(schema.sphere).where(schema.sphere.c.sph == sph)
-        row = conn.execute(query.with_for_update() if self._locking else query).one_or_none()
+        row = (_SPHERE_LOCKED if self._locking else _SPHERE).first(conn, (sph,))
         if row is None:
             return None
+        n, head_seq, next_pos = row
         cached = self._spheres.get(sph)
-        if cached is None or cached.next_pos != row.next_pos or cached.state.seq != row.head_seq:
-            cached = Sphere(row.n, sph, load_state(conn, row), row.next_pos, row.snap_seq, load_digests(conn, row.n))
+        if cached is None or cached.next_pos != next_pos or cached.state.seq != head_seq:
+            snap_seq, state = load_state(conn, n)
+            cached = Sphere(n, sph, state, next_pos, snap_seq, load_digests(conn, n))
             self._spheres[sph] = cached
             if len(self._spheres) > MAX_CACHED:
                 self._spheres.popitem(last=False)
@@ -105,16 +122,14 @@ class SphereCache:
         """Before the commit: write position and head of every sphere that changed."""
         for sphere in self._touched.values():
             if sphere.dirty:
-                values = {
-                    "next_pos": sphere.next_pos,
-                    "head_seq": sphere.state.seq,
-                    "mode": sphere.state.mode,
-                    "retention": min(sphere.state.policy.retention, 2**31 - 1),  # the column's largest number of days
-                }
+                state = sphere.state
+                retention = min(state.policy.retention, 2**31 - 1)  # the column's largest number of days
+                _MOVED.run(conn, (state.seq, sphere.next_pos, state.mode, retention, sphere.n))
                 if sphere.state.seq - sphere.snap_seq >= SNAPSHOT_EVERY:
-                    values["snap"] = encode_state(sphere.state)
-                    values["snap_seq"] = sphere.snap_seq = sphere.state.seq
-                conn.execute(update(schema.sphere).where(schema.sphere.c.n == sphere.n).values(**values))
+                    sphere.snap_seq = sphere.state.seq
+                    conn.execute(delete(schema.snapshot).where(schema.snapshot.c.sphere == sphere.n))
+                    shortcut = {"sphere": sphere.n, "seq": sphere.snap_seq, "state": encode_state(sphere.state)}
+                    conn.execute(insert(schema.snapshot), shortcut)
                 sphere.dirty = False
 
     def forget_touched(self) -> None:
@@ -160,12 +175,16 @@ def decode_state(data: bytes) -> SphereState | None:
         return None
 
 
-def load_state(conn: Connection, row: Any) -> SphereState:
-    """The state at the stored head: the shortcut, if it can be read, and the entries after it (API-052)."""
-    item = schema.item.c
-    state = decode_state(row.snap) if row.snap else None
+def load_state(conn: Connection, n: int) -> tuple[int, SphereState]:
+    """The state at the stored head: the shortcut, if it can be read, and the entries after it (API-052).
+
+    With the position of the stored shortcut, -1 when there is none.
+    """
+    item, snap = schema.item.c, schema.snapshot.c
+    row = conn.execute(select(snap.seq, snap.state).where(snap.sphere == n)).one_or_none()
+    state = decode_state(bytes(row.state)) if row else None
     after = -1 if state is None else state.seq
-    query = select(item.jws).where(item.sphere == row.n, item.kind == schema.ENTRY, item.seq > after)
+    query = select(item.jws).where(item.sphere == n, item.kind == schema.ENTRY, item.seq > after)
     attached: dict[bytes, str] | None = None
     for (compact,) in conn.execute(query.order_by(item.seq)):
         one = entries.decode(compact)
@@ -173,12 +192,12 @@ def load_state(conn: Connection, row: Any) -> SphereState:
             state = machine.genesis(one)
             continue
         if attached is None:
-            held = conn.execute(select(schema.attach.c.h, schema.attach.c.jws).where(schema.attach.c.sphere == row.n))
+            held = conn.execute(select(schema.attach.c.h, schema.attach.c.jws).where(schema.attach.c.sphere == n))
             attached = {bytes(h): jws for h, jws in held}
         state = machine.apply(state, one, attached)
     if state is None:
         raise Internal("a sphere without entries")
-    return state
+    return row.seq if row else -1, state
 
 
 class Digests:

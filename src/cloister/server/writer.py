@@ -14,16 +14,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, Final, Protocol, TypeVar
 
+import msgspec
 import structlog
 from sqlalchemy import Connection, insert
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from cloister.errors import Busy, CloisterError, Internal, RelayError
 from cloister.server import schema
+from cloister.server.prepared import Prepared, Row
 from cloister.server.spheres import SphereCache
 
 log = structlog.get_logger("cloister.writer")
@@ -43,24 +46,24 @@ T = TypeVar("T")
 class Batch:
     """What an operation works with: the connection, the time, cached spheres, pending rows and effects.
 
-    ``rows`` collects stream rows that are written in one statement before the commit or before the next operation
-    that reads; ``effects`` are handed to the hub after the commit, in order.
+    ``rows`` collects stream rows, in the table's order, that are written in one statement before the commit or before
+    the next operation that reads; ``effects`` are handed to the hub after the commit, in order.
     """
 
     conn: Connection
     now: int
     spheres: SphereCache
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     effects: list[Any] = field(default_factory=list)
 
     def flush(self) -> None:
         """Write the pending stream rows."""
         if self.rows:
-            self.conn.execute(_INSERT_ITEM, self.rows)
+            _INSERT_ITEM.run_each(self.conn, self.rows)
             self.rows = []
 
 
-_INSERT_ITEM: Final = insert(schema.item)
+_INSERT_ITEM: Final = Prepared(insert(schema.item), *(column.name for column in schema.item.columns))
 
 
 class Operation(Protocol):
@@ -69,8 +72,7 @@ class Operation(Protocol):
     def __call__(self, batch: Batch) -> Any: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True):
     """An operation and where its outcome goes. ``done`` is called in the loop's thread."""
 
     run: Callable[[Batch], Any]
@@ -92,10 +94,12 @@ class Writer:
         self._spheres = spheres
         self._clock = clock
         self._publish = publish
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._thread: Thread | None = None
+        self._groups: SimpleQueue[list[Waiting] | None] = SimpleQueue()
         self._queue: list[Waiting] = []
         self._running = False
         self._closed = False
+        self.commits = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self._conn: Connection | None = None
@@ -131,8 +135,10 @@ class Writer:
         """Refuse new operations, finish those that wait, end the thread."""
         self._closed = True
         await self._idle.wait()
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
-        self._thread.shutdown(wait=True)
+        if self._thread is not None:
+            self._groups.put(None)
+            await asyncio.to_thread(self._thread.join)
+            self._thread = None
 
     @property
     def waiting(self) -> int:
@@ -157,11 +163,14 @@ class Writer:
             self._running = False
             self._idle.set()
             return
-        future = asyncio.get_running_loop().run_in_executor(self._thread, self._run, batch)
-        future.add_done_callback(lambda finished: self._finish(batch, finished))
+        if self._thread is None:
+            loop = asyncio.get_running_loop()
+            self._thread = Thread(target=self._work, args=(loop,), name="writer", daemon=True)
+            self._thread.start()
+        self._groups.put(batch)
 
-    def _finish(self, batch: list[Waiting], finished: asyncio.Future[tuple[list[Any], list[Any]]]) -> None:
-        outcomes, effects = finished.result()
+    def _finish(self, batch: list[Waiting], outcomes: list[Any], effects: list[Any]) -> None:
+        self.commits += 1
         if effects:
             self._publish(effects)
         for waiting, outcome in zip(batch, outcomes, strict=True):
@@ -172,6 +181,12 @@ class Writer:
             self._start()
 
     # --- in the writer's thread ---
+
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Group after group, until there is None."""
+        while (batch := self._groups.get()) is not None:
+            loop.call_soon_threadsafe(self._finish, batch, *self._run(batch))
+        self._disconnect()
 
     def _run(self, waiting: list[Waiting]) -> tuple[list[Any], list[Any]]:
         try:
