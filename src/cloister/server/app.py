@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -21,7 +22,7 @@ from cloister import __version__, crypto
 from cloister.errors import BadFormat, CheckFailed, CloisterError, Forbidden, Internal, RelayError, TooLarge
 from cloister.protocol import api
 from cloister.protocol.encoding import b64e
-from cloister.server import accounts, admin, join_requests, logs, signing_in, sphere_routes
+from cloister.server import accounts, admin, bundle, join_requests, logs, signing_in, sphere_routes
 from cloister.server.core import Relay
 from cloister.server.settings import Settings
 from cloister.server.shell import Shell
@@ -103,8 +104,12 @@ def create_app(
     *,
     clock: Callable[[], float] = time.time,
     rng: Callable[[int], bytes] = crypto.random_bytes,
+    application: Path = bundle.FOLDER,
 ) -> Shell:
-    """The relay on ``settings.data``; opened and closed by the ASGI lifespan."""
+    """The relay on ``settings.data``; opened and closed by the ASGI lifespan.
+
+    ``application``: folder of the browser application's files. Raises FormatError when one of them was altered.
+    """
     if not structlog.is_configured():
         logs.configure(settings.log_level, settings.log_format)
     relay = Relay(settings, clock, rng)
@@ -135,4 +140,4 @@ def create_app(
         request_max_body_size=settings.max_body,
         debug=False,
     )
-    return Shell(relay, app)
+    return Shell(relay, app, bundle.load(application))

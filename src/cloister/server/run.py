@@ -23,6 +23,7 @@ from cloister.errors import AlreadyRunning, DiskTrouble, UsageError
 from cloister.server import logs, tls
 from cloister.server.app import create_app
 from cloister.server.guard import GuardedProtocol
+from cloister.server.line import Line
 from cloister.server.settings import Settings, with_port
 from cloister.server.shell import Shell
 
@@ -32,6 +33,8 @@ BACKLOG: Final = 2048
 # Largest frame a client may send: one message and its record, several times over.
 MAX_FRAME: Final = 1024 * 1024
 STOP_SECONDS: Final = 10
+# Objects that may be young before the collector looks for rings among them.
+YOUNG: Final = 20_000
 
 
 def run(settings: Settings, ready: Ready | None = None) -> None:
@@ -52,7 +55,7 @@ def run(settings: Settings, ready: Ready | None = None) -> None:
             shell,
             loop="uvloop",
             http=GuardedProtocol,
-            ws="websockets-sansio",
+            ws=Line,
             ws_max_size=MAX_FRAME,
             ws_per_message_deflate=False,
             ws_ping_interval=20,
@@ -92,9 +95,11 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            # What is loaded by now stays for ever: the collector need not walk through it while messages wait.
+            # What is loaded by now stays for ever: the collector need not walk through it while messages wait, nor
+            # look at the young ones of every group, which nearly all go by themselves.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(YOUNG)
             self.when_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -1,12 +1,12 @@
 """The outermost layer: limits before anything else, headers on everything, one door for the live connection.
 
 Every request passes here first, also those that nothing answers: the address's rate, the number of connections, the
-size of headers and body are judged before any handler runs, and every response carries the security headers. Until
-the browser application exists, ``/``, ``/j`` and ``/p`` show a page without scripts.
+size of headers and body are judged before any handler runs, and every response carries the security headers. The
+files of the browser application are answered here; without them ``/``, ``/j`` and ``/p`` show a page without scripts.
 
 Knows ASGI. Refuses to know accounts, spheres and envelopes.
 
-Spec: API-002, API-003, API-005, API-006, LIM-001, LIM-003, LIM-004.
+Spec: API-002, API-003, API-005, API-006, LIM-001, LIM-003, LIM-004, WEB-001.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import msgspec
 import structlog
 
 from cloister.errors import Busy, CloisterError, RelayError, TooLarge
-from cloister.server import socket, upkeep
+from cloister.server import bundle, records, socket, upkeep
 from cloister.server.core import Relay
 from cloister.server.headers import security_headers
 from cloister.server.metrics import Metrics
@@ -47,12 +47,13 @@ _TEXT: Final = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 class Shell:
     """The relay's ASGI application. ``relay`` is opened and closed by the lifespan."""
 
-    def __init__(self, relay: Relay, app: App) -> None:
+    def __init__(self, relay: Relay, app: App, files: bundle.Bundle) -> None:
         self.relay = relay
         self._app = app
         self._headers = security_headers(https=relay.settings.tls != "off")
         self._trusted = [ipaddress.ip_network(one, strict=False) for one in relay.settings.trusted_proxies]
         self._stopping = False
+        self._bundle = files
         self.metrics = Metrics(relay)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,7 +70,7 @@ class Shell:
         self._stopping = True
         for listener in self.relay.hub.everyone():
             if isinstance(listener, socket.Socket):
-                listener.stop(socket.STOPPING)
+                listener.stop(records.STOPPING)
         for _ in range(200):
             if not self.relay.hub.sockets:
                 return
@@ -84,12 +85,13 @@ class Shell:
             await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})
             raise
         self._stopping = False
-        chores = asyncio.create_task(upkeep.forever(self.relay))
+        chores = [asyncio.create_task(one(self.relay)) for one in (upkeep.forever, upkeep.checkpoints)]
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self.farewell()
-        chores.cancel()
-        await asyncio.gather(chores, return_exceptions=True)
+        for one in chores:
+            one.cancel()
+        await asyncio.gather(*chores, return_exceptions=True)
         await self.relay.close()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -115,7 +117,7 @@ class Shell:
             entered = True
             page = self._page(scope)
             if page is not None:
-                await _answer(out, 200, page[1], page[0])
+                await _answer(out, page[0], page[1], *page[2])
             else:
                 await self._app(scope, _bounded(receive, self.relay.settings.max_body), out)
         except RelayError as fault:
@@ -159,14 +161,17 @@ class Shell:
         except ValueError:
             return False
 
-    def _page(self, scope: Scope) -> tuple[tuple[bytes, bytes], bytes] | None:
+    def _page(self, scope: Scope) -> tuple[int, bytes, tuple[bundle.Pair, ...]] | None:
         if scope["method"] not in ("GET", "HEAD"):
             return None
         path = scope["path"]
+        file = self._bundle.get(path)
+        if file is not None:
+            return file.answer(_said(scope, b"accept-encoding"), _said(scope, b"if-none-match"))
         if path in PAGES:
-            return _HTML, PAGES[path]
+            return 200, PAGES[path], (_HTML,)
         if path == "/metrics" and self.relay.settings.metrics:
-            return _TEXT, self.metrics.text()
+            return 200, self.metrics.text(), (_TEXT,)
         return None
 
     # --- the live connection ---
@@ -182,7 +187,7 @@ class Shell:
             await send({"type": "websocket.close", "code": 1008})
             return
         try:
-            await socket.serve(self.relay, receive, send)
+            await socket.serve(self.relay, scope, receive, send)
         except CloisterError as fault:
             log.warning("socket failed", code=fault.code)
             await send({"type": "websocket.close", "code": 1011})
@@ -217,6 +222,10 @@ def _bounded(receive: Receive, limit: int) -> Receive:
         return message
 
     return bounded
+
+
+def _said(scope: Scope, name: bytes) -> bytes:
+    return b",".join(value for one, value in scope["headers"] if one == name)
 
 
 def _number(value: bytes) -> int:

@@ -1,9 +1,10 @@
 """Upkeep: what has had its time is deleted, a little at a time, as an operation of the writer like any other.
 
 Messages past their sphere's retention keep place, hash and chain and lose their bytes. Ended sessions, used-up
-answers, decided requests and the inboxes of revoked devices go.
+answers, decided requests and the inboxes of revoked devices go. What is committed moves from the database's log into
+its file in moments in which nobody writes, so that no commit has to stop for it.
 
-Spec: STR-019, API-054.
+Spec: STR-019, STR-020, API-050, API-054.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import Final
 
 import structlog
 from sqlalchemy import delete, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from cloister.errors import RelayError
-from cloister.server import schema
+from cloister.server import schema, shredding
 from cloister.server.commits import IDEM_LIFE
 from cloister.server.core import Relay
 from cloister.server.writer import Batch
@@ -26,6 +28,10 @@ EVERY: Final = 600.0
 # Rows of one sphere emptied in one operation, so that no commit waits long.
 SLICE: Final = 500
 DAY: Final = 86400
+# Commits after which the log is due, how often that is looked at, and how long nobody may have written.
+DUE: Final = 100
+LOOK: Final = 1.0
+QUIET: Final = 0.01
 
 
 def expire(batch: Batch) -> int:
@@ -68,6 +74,7 @@ async def once(relay: Relay) -> None:
     emptied = SLICE
     while emptied:
         emptied = await relay.writer.submit(expire)
+    await relay.writer.submit(shredding.shred)
 
 
 async def forever(relay: Relay) -> None:
@@ -78,3 +85,21 @@ async def forever(relay: Relay) -> None:
         except RelayError as fault:
             log.warning("upkeep put off", code=fault.code)
         await asyncio.sleep(EVERY)
+
+
+async def checkpoints(relay: Relay) -> None:
+    """Tidy the log when it is due and nobody writes, until cancelled."""
+    done = 0
+    while True:
+        await asyncio.sleep(LOOK)
+        if relay.writer.commits - done < DUE:
+            continue
+        seen = -1
+        while seen != relay.writer.commits:
+            seen = relay.writer.commits
+            await asyncio.sleep(QUIET)
+        done = seen
+        try:
+            await relay.store.checkpoint()
+        except SQLAlchemyError as error:
+            log.warning("log not tidied", kind=type(error).__name__)
