@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 
 import pytest
 from hypothesis import given, settings
@@ -52,6 +53,12 @@ def test_aead_open_fails_in_one_way(key: bytes, nonce: bytes, sealed: bytes) -> 
     """CRY-003: keys and nonces of any length included."""
     with pytest.raises(DecryptFailed):
         crypto.aead_open(key, nonce, sealed, b"")
+
+
+@given(st.binary(max_size=140), st.binary(max_size=300))
+def test_hmac_is_the_librarys(key: bytes, data: bytes) -> None:
+    """CRY-004: written out for short keys, the same for every length."""
+    assert crypto.hmac_sha256(key, data) == hmac.digest(key, data, "sha256")
 
 
 @given(st.binary(max_size=64), st.binary(max_size=40), st.binary(max_size=40), st.integers(1, 64))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -68,6 +69,27 @@ def test_b64_has_one_spelling(text: str) -> None:
     except FormatError:
         return
     assert b64e(data) == text
+
+
+SPOILS = st.one_of(st.sampled_from([*'+/=-_\\"\n \u20ac\ud800A', "\\u0041", "\\/", "==", '""', ""]), st.characters())
+
+
+@given(st.binary(min_size=40, max_size=90), st.integers(0, 130), st.integers(0, 2), SPOILS)
+def test_both_decoders_of_base64_give_one_verdict(data: bytes, at: int, cut: int, spoil: str) -> None:
+    """ENC-003: long texts take a faster way than short ones and than bytes, to the same end."""
+    text = b64e(data)
+    text = text[:at] + spoil + text[at + cut :]
+
+    def verdict(value: str | bytes) -> bytes | None:
+        try:
+            return b64d(value)
+        except FormatError:
+            return None
+
+    for long in (text, text + "A" * 128):
+        found = verdict(long)
+        assert found == verdict(long.encode("utf-8", "surrogatepass"))
+        assert found is None or (found, b64e(found)) == (base64.urlsafe_b64decode(long + "=" * (-len(long) % 4)), long)
 
 
 @given(st.dictionaries(NAMES, VALUES, max_size=4))

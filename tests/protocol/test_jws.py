@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,6 +36,74 @@ def test_made_decodes_and_verifies() -> None:
     assert envelope.header_part == compact.split(".")[0].encode()
     assert envelope.digest == crypto.sha256(envelope.signing_input)
     assert jws.decode(compact.encode(), "sph-dauth+1") == envelope
+
+
+def _header_verdict(header: bytes, *, usual: bool) -> dict[str, Any] | str:
+    row = jws.TYPS["sph-msg+1"]
+    compact = f"{b64e(header)}.{b64e(b'payload')}.{b64e(bytes(64))}"
+    with pytest.MonkeyPatch.context() as patch:
+        if not usual:
+            patch.setitem(jws.TYPS, "sph-msg+1", replace(row, usual=None))
+        try:
+            return jws.decode(compact, "sph-msg+1").header
+        except FormatError as refusal:
+            return str(refusal)
+
+
+HASHES = st.sampled_from([b64e(bytes(32)), b64e(b"\xff" * 32), "", b64e(bytes(31)), "A" * 42 + "B", "\u0131"])
+NUMBERS = st.sampled_from([0, 1, 999_999_999, 2**32 - 1, 2**32, 10**15 - 1, 10**15, 2**53 - 1, 2**53, -1, True, 1.5])
+MEMBERS: dict[str, st.SearchStrategy[Any]] = {
+    "alg": st.sampled_from(["Ed25519", "ES384"]),
+    "typ": st.sampled_from(["sph-msg+1", "sph-msg-1"]),
+    "kid": HASHES.map(lambda h: "dv-" + h),
+    "sph": HASHES.map(lambda h: "sp-" + h),
+    "ep": NUMBERS,
+    "mid": st.sampled_from([b64e(bytes(16)), "A" * 21 + "B", b64e(bytes(15))]),
+    "seq": NUMBERS,
+    "ph": HASHES,
+    "lh": HASHES,
+    "ls": NUMBERS,
+    "thr": st.just(b64e(bytes(16))),
+    "try": NUMBERS,
+    "iat": NUMBERS,
+    "enc": st.sampled_from(["A256GCM", "none", "other"]),
+    "n": st.sampled_from([b64e(bytes(12)), b64e(bytes(11))]),
+    "cm": HASHES,
+}
+
+
+USUAL = {
+    **{"alg": "Ed25519", "typ": "sph-msg+1", "kid": "dv-" + b64e(bytes(32)), "sph": "sp-" + b64e(bytes(32)), "ep": 1},
+    **{"mid": b64e(bytes(16)), "seq": 1, "ph": "", "lh": b64e(bytes(32)), "ls": 1, "iat": 1, "enc": "none"},
+}
+
+
+@given(st.data())
+def test_the_usual_header_is_judged_as_every_other(data: st.DataObject) -> None:
+    """JWS-002, ENC-004 to ENC-009: what the short reading takes is what the general one takes, with the same values."""
+    header = dict(USUAL)
+    for name in data.draw(st.lists(st.sampled_from(sorted(MEMBERS)), max_size=3, unique=True)):
+        header[name] = data.draw(MEMBERS[name])
+    order = [name for name in MEMBERS if name in header]
+    if data.draw(st.booleans()):
+        order = data.draw(st.permutations(order))
+    text = json_emit({name: header[name] for name in order})
+    at, byte = (
+        data.draw(st.integers(0, len(text))),
+        data.draw(st.sampled_from([b"", b" ", b"\n", b"\\", b'"', b",", b"0"])),
+    )
+    text = text[:at] + byte + text[at:]
+    assert _header_verdict(text, usual=True) == _header_verdict(text, usual=False)
+
+
+def test_every_usual_header_takes_the_short_reading() -> None:
+    """What members write is matched: else the shortcut would be dead and nobody would notice."""
+    usual = jws.TYPS["sph-msg+1"].usual
+    assert usual is not None
+    more = {"thr": b64e(bytes(16)), "try": 2, "n": b64e(bytes(12)), "cm": b64e(bytes(32))}
+    sealed = {name: {**USUAL, **more}[name] for name in MEMBERS}
+    for header in (USUAL, sealed):
+        assert usual.read(json_emit(header).decode()) == header
 
 
 def test_the_digest_leaves_the_signature_out() -> None:

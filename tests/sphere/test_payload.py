@@ -51,19 +51,25 @@ def test_the_short_way_takes_nothing_that_the_general_way_refuses(monkeypatch: p
         f'{{"k":"msg","cid":"{cid}","t":"a"}} ',
         f'{{"k":"msg","cid":"{cid}","t":"a","t":"b"}}',
         f'{{"k":"msg","cid":"{cid}","t":"\x7f"}}',
+        f'{{"k":"msg","cid":"{cid}","t":"a"b"}}',
+        f'{{"k":"msg","cid":"{cid}","t": "a"}}',
+        f'{{"k":"msg","cid":"{cid}","t":"a" }}',
+        f'{{"k":"msg","cid":"{cid}","t":""}}',
+        f'{{"k":"msg","cid":"{cid}","t":"\ud800"}}',
+        f'{{"k":"msg","cid":"{cid}","t":"{"a" * 65537}"}}',
     ]
     answers = []
-    for pattern in (payload._PLAIN_MSG, payload.re.compile("(?!)")):
+    for pattern in (payload._PLAIN_MSG, payload.re.compile(b"(?!)")):
         monkeypatch.setattr(payload, "_PLAIN_MSG", pattern)
         row = []
         for one in tries:
             try:
-                row.append(payload.decode(one.encode()).text)
+                row.append(payload.decode(one.encode("utf-8", "surrogatepass")).text)
             except FormatError:
                 row.append("refused")
         answers.append(row)
     assert answers[0] == answers[1]
-    assert answers[0].count("refused") == 4
+    assert answers[0].count("refused") == 8
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ import json
 import re
 from typing import Any, Final
 
+import msgspec
+
 from cloister import crypto
 from cloister.errors import FormatError
 
@@ -35,7 +37,7 @@ def lp(*parts: Part) -> bytes:
 
     Text is UTF-8, integers are u64be, bytes stay as they are. Raises FormatError for an integer outside u64.
     """
-    out = bytearray()
+    out = []
     for part in parts:
         if isinstance(part, str):
             part = part.encode()
@@ -43,9 +45,13 @@ def lp(*parts: Part) -> bytes:
             if not 0 <= part < 2**64:
                 raise FormatError("integer outside u64")
             part = part.to_bytes(8, "big")
-        out += len(part).to_bytes(4, "big")
-        out += part
-    return bytes(out)
+        length = len(part)
+        out.append(_LENGTHS[length] if length < 256 else length.to_bytes(4, "big"))
+        out.append(part)
+    return b"".join(out)
+
+
+_LENGTHS: Final = tuple(length.to_bytes(4, "big") for length in range(256))
 
 
 def kdf(ikm: bytes, salt: bytes, label: str, ctx: bytes, length: int) -> bytes:
@@ -55,11 +61,15 @@ def kdf(ikm: bytes, salt: bytes, label: str, ctx: bytes, length: int) -> bytes:
 
 def b64e(data: bytes) -> str:
     """base64url without padding (ENC-003)."""
-    return binascii.b2a_base64(data, newline=False).translate(_FROM_STANDARD).rstrip(b"=").decode("ascii")
+    if len(data) < _LONG:
+        return binascii.b2a_base64(data, newline=False).translate(_FROM_STANDARD).rstrip(b"=").decode("ascii")
+    return _ENCODE(data)[1:-1].rstrip(b"=").replace(b"+", b"-").replace(b"/", b"_").decode("ascii")
 
 
 def b64d(text: str | bytes) -> bytes:
     """Strict inverse of b64e: no padding, no other alphabet, zero trailing bits (ENC-003). Raises FormatError."""
+    if len(text) >= _LONG and isinstance(text, str):
+        return _long(text)
     try:
         raw = text.encode("ascii") if isinstance(text, str) else text
     except UnicodeEncodeError:
@@ -74,11 +84,31 @@ def b64d(text: str | bytes) -> bytes:
     return data
 
 
+def _long(text: str) -> bytes:
+    """The same verdicts by a decoder three times as fast, which reads JSON strings of the standard alphabet: what an
+    escape could hide comes out shorter than the text, and is refused."""
+    extra = len(text) % 4
+    if "+" in text or "/" in text or extra == 1 or (extra and text[-1] not in _LAST_TEXT[extra]):
+        raise FormatError("base64url form")
+    try:
+        data: bytes = _DECODE('"' + text.replace("-", "+").replace("_", "/") + _END[extra])
+    except (ValueError, UnicodeEncodeError):
+        raise FormatError("base64url form") from None
+    if len(data) != len(text) * 3 // 4:
+        raise FormatError("base64url form")
+    return data
+
+
 # What the standard alphabet has and ours has not is sent to a byte that the strict decoder refuses.
 _TO_STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/...")
 _FROM_STANDARD: Final = bytes.maketrans(b"+/", b"-_")
 _PADDING: Final = (b"", b".", b"==", b"=")
 _LAST: Final = (b"", b"", b"AQgw", b"AEIMQUYcgkosw048")
+_LAST_TEXT: Final = tuple(last.decode() for last in _LAST)
+_END: Final = ('"', '"', '=="', '="')
+_LONG: Final = 64
+_ENCODE: Final = msgspec.json.Encoder().encode
+_DECODE: Final = msgspec.json.Decoder(bytes).decode
 
 
 def json_emit(value: dict[str, Any]) -> bytes:

@@ -11,7 +11,8 @@ Spec: JWS-001 to JWS-009 (RFC 7515, RFC 9864).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -36,14 +37,76 @@ class Typ:
     header: Check
     payload: Check | None
     free: bool  # the payload has members whose inside this table does not list
+    usual: Usual | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """The headers that everybody writes: members in the order of the table, no escape, no large number.
+
+    What ``text`` matches is strict JSON with members of the right kinds; everything else is judged in the general way.
+    """
+
+    text: re.Pattern[str]
+    fixed: dict[str, Any]
+    members: tuple[str, ...]
+    numbers: tuple[str, ...]
+    optional: tuple[str, ...]
+
+    def read(self, text: str) -> dict[str, Any] | None:
+        match = self.text.fullmatch(text)
+        if match is None:
+            return None
+        header = self.fixed | dict(zip(self.members, match.groups(), strict=True))
+        for name in self.optional:
+            if header[name] is None:
+                del header[name]
+        for name in self.numbers:
+            if name in header:
+                header[name] = int(header[name])
+        return header
+
+
+_HASH: Final = "[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]"
+_NUMBER: Final = "0|[1-9][0-9]{0,%d}"
+_KINDS: Final = {
+    "id": f'"(id-{_HASH})"',
+    "dv": f'"(dv-{_HASH})"',
+    "sph": f'"(sp-{_HASH})"',
+    "bytes:0|32": f'"((?:{_HASH})?)"',
+    "bytes:12": '"([A-Za-z0-9_-]{16})"',
+    "bytes:16": '"([A-Za-z0-9_-]{21}[AQgw])"',
+    "bytes:32": f'"({_HASH})"',
+    "int": f"({_NUMBER % 14})",
+    "u32": f"({_NUMBER % 8})",
+}
+
+
+def _usual(fixed: dict[str, Any], members: Mapping[str, str]) -> Usual | None:
+    """None for a typ with members of other kinds."""
+    text = re.escape(json.dumps(fixed, separators=(",", ":"))[:-1])
+    for spelled, kind in members.items():
+        name = spelled.rstrip("?")
+        value = f'"({kind[5:]})"' if re.fullmatch("enum:[A-Za-z0-9|]+", kind) else _KINDS.get(kind)
+        if value is None or name == "*":
+            return None
+        text += f'(?:,"{name}":{value})?' if spelled != name else f',"{name}":{value}'
+    return Usual(
+        re.compile(text + "}"),
+        fixed,
+        tuple(name.rstrip("?") for name in members),
+        tuple(name.rstrip("?") for name, kind in members.items() if kind in ("int", "u32")),
+        tuple(name[:-1] for name in members if name.endswith("?")),
+    )
 
 
 def _row(name: str, row: dict[str, Any]) -> Typ:
     header = shape({"alg": f"enum:{row['alg']}", "typ": f"enum:{name}", **row["header"]})
+    usual = _usual({"alg": row["alg"], "typ": name}, row["header"])
     if row["payload"] == "bytes":
-        return Typ(name, row["alg"], row["limit"], header, None, False)
+        return Typ(name, row["alg"], row["limit"], header, None, False, usual)
     free = "*" in row["payload"] or "object" in row["payload"].values()
-    return Typ(name, row["alg"], row["limit"], header, shape(row["payload"]), free)
+    return Typ(name, row["alg"], row["limit"], header, shape(row["payload"]), free, usual)
 
 
 TYPS: Final = {name: _row(name, row) for name, row in _TABLE["typs"].items()}
@@ -65,7 +128,7 @@ class Envelope:
     payload: bytes
     signature: bytes
 
-    @property
+    @cached_property
     def signing_input(self) -> bytes:
         """ASCII(b64(header) . b64(payload)): what is signed and hashed (JWS-004)."""
         return self.compact[: self.compact.rindex(".")].encode("ascii")
@@ -112,8 +175,10 @@ def decode(compact: str | bytes, typ: str) -> Envelope:
     if len(parts) != 3 or len(parts[0]) > MAX_HEADER:
         raise FormatError("envelope does not have three parts")
     header_bytes, payload, signature = b64d(parts[0]), b64d(parts[1]), b64d(parts[2])
-    header = json_parse(header_bytes)
-    row.header(header)
+    header = row.usual.read(header_bytes.decode("latin-1")) if row.usual else None
+    if header is None:
+        header = json_parse(header_bytes)
+        row.header(header)
     return Envelope(text, typ, header, payload, signature)
 
 

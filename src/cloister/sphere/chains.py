@@ -130,8 +130,9 @@ def trim(runs: list[Run], floor: int) -> int:
     return floor
 
 
-def gaps(chain: ChainState, policy: Policy, now: int) -> list[GapRange]:
-    """What is missing before and between the held runs, ascending (RUN-012, RUN-013).
+def gaps(chain: ChainState, policy: Policy, now: int, *, upto: int = 0) -> list[GapRange]:
+    """What is missing before and between the held runs, ascending (RUN-012, RUN-013), and behind them when somebody
+    signed that the chain goes on to ``upto`` (CLT-037).
 
     ``policy`` is the one in force now, ``now`` unix seconds. A gap is silent when retention may have taken it: the
     message before it (none: the chain's beginning) is itself older than the policy keeps.
@@ -143,4 +144,6 @@ def gaps(chain: ChainState, policy: Policy, now: int) -> list[GapRange]:
         if run.first > end + 1:
             found.append(GapRange(end + 1, run.first - 1, policy.retention > 0 and iat <= oldest))
         end, iat = run.last, run.iat
+    if upto > end:
+        found.append(GapRange(end + 1, upto, policy.retention > 0 and iat <= oldest))
     return found

@@ -10,9 +10,9 @@ Spec: RUN-001 to RUN-016.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary
 
 from cloister.errors import CheckFailed, FormatError, KeyUnknown, SignatureInvalid, VersionTooOld
 from cloister.protocol.encoding import b64d, b64e
@@ -87,6 +87,7 @@ def verify_page(
     H(SI) of held messages and tells repetitions from other versions below the top of a run; the caller's store
     answers it. Raises nothing for a bad frame: that is a verdict.
     """
+    facts = _facts(history)
     verdicts: list[Verdict] = [_NONE] * len(frames)
     groups: dict[str, list[tuple[int, Message]]] = {}
     for at, frame in enumerate(frames):
@@ -105,15 +106,20 @@ def verify_page(
             group.append((at, message))
     after, named, ahead = dict(chains), [], 0
     for dv, group in groups.items():
+        chain = chains.get(dv) or ChainState(sph, dv)
+        if len(group) == 1 and (longer := _next(history, facts, chain, group[0], verdicts)) is not None:
+            after[dv] = longer
+            named += _named(longer)
+            continue
         try:
-            judge = _Judge(history, chains.get(dv) or ChainState(sph, dv), known or {}, verdicts)
+            judge = _Judge(history, facts, chain, known or {}, verdicts)
         except KeyUnknown as error:
             for at, message in group:
                 status: Status = "waiting" if message.head.ls > history.seq else "refused"
                 verdicts[at] = Verdict(at, status, error.code, "the log does not know this device", message)
             continue
-        after[dv] = judge.judge(group)
-        named += judge.named()
+        after[dv] = chain = judge.judge(group)
+        named += _named(chain)
         ahead = max(ahead, judge.ahead)
     return Page(verdicts, after, named, ahead)
 
@@ -126,14 +132,17 @@ def open_page(verdicts: Iterable[Verdict], keys: Mapping[int, EpochKey], history
     opened: list[Opened] = []
     facts = _facts(history)
     for verdict in verdicts:
-        message = verdict.message
-        if message is None or (verdict.status != "authentic" and verdict.status != "version"):
+        _, status, _, _, message, _ = verdict
+        if message is None or (status != "authentic" and status != "version"):
             continue
         head = message.head
-        author = facts.device(head.kid).owner
-        role = role_for(history, head.kid, head.seq, head.ls)
+        device = facts.device(history, head.kid)
+        author = device.owner
+        mode, role = facts.circumstances(history, author, head.ls)
+        if device.lowered:
+            role = role_for(history, head.kid, head.seq, head.ls)
         try:
-            payload = messages.open(message, keys.get(head.ep), mode=history.mode_at(head.ls))
+            payload = messages.open(message, keys.get(head.ep), mode=mode)
         except (CheckFailed, VersionTooOld) as error:
             opened.append(Opened(verdict, None, error.code, author, role))
         else:
@@ -144,7 +153,7 @@ def open_page(verdicts: Iterable[Verdict], keys: Mapping[int, EpochKey], history
 def role_for(history: History, dv: str, seq: int, ls: int) -> str:
     """The role that counts for what a message changes (RUN-010): the one at its ls, or the lower one when its device
     spoke it after the tail that a lowering entry recorded."""
-    device = _facts(history).device(dv)
+    device = _facts(history).device(history, dv)
     role = history.role_at(device.owner, ls)
     for tail in device.lowered:
         if seq > tail.seq and ls < tail.at:
@@ -172,16 +181,16 @@ class _Device(NamedTuple):
 class _Facts:
     """What a history has answered before. A log only grows, so what it said of a position stays true."""
 
+    __slots__ = ("devices", "rules", "then")
+
     def __init__(self) -> None:
         self.devices: dict[str, _Device] = {}
         self.rules: dict[tuple[str, int, str, int, str], tuple[Status, str, str]] = {}
-        self.history: Callable[[], History | None]
+        self.then: dict[tuple[str, int], tuple[str, str]] = {}
 
-    def device(self, dv: str) -> _Device:
+    def device(self, history: History, dv: str) -> _Device:
         """Raises KeyUnknown."""
-        history = self.history()
         known = self.devices.get(dv)
-        assert history is not None
         if known is None or known.seq != history.seq:
             tails = history.tails(dv)
             cuts = tuple(sorted((t for t in tails if t.end), key=lambda t: t.seq))
@@ -190,16 +199,25 @@ class _Facts:
             self.devices[dv] = known
         return known
 
-    def rule(self, head: Head) -> tuple[Status, str, str]:
+    def rule(self, history: History, head: Head) -> tuple[Status, str, str]:
         """What the log says about a message whose ls it holds (RUN-007)."""
         key = (head.kid, head.ls, head.lh, head.ep, head.enc)
         found = self.rules.get(key)
         if found is None:
-            history = self.history()
-            assert history is not None
             if len(self.rules) >= MAX_FACTS:
                 self.rules.clear()
-            found = self.rules[key] = _log_rule(history, self.device(head.kid).owner, head)
+            found = self.rules[key] = _log_rule(history, self.device(history, head.kid).owner, head)
+        return found
+
+    def circumstances(self, history: History, author: str, ls: int) -> tuple[str, str]:
+        """The sphere's mode and the author's role after entry ``ls``."""
+        found = self.then.get((author, ls))
+        if found is None:
+            if len(self.then) >= MAX_FACTS:
+                self.then.clear()
+            found = history.mode_at(ls), history.role_at(author, ls)
+            if ls <= history.seq:
+                self.then[author, ls] = found
         return found
 
 
@@ -210,8 +228,39 @@ def _facts(history: History) -> _Facts:
     facts = _FACTS.get(history)
     if facts is None:
         facts = _FACTS[history] = _Facts()
-        facts.history = ref(history)
     return facts
+
+
+def _named(chain: ChainState) -> list[tuple[str, int, bytes]]:
+    """What runs name and the run below does not hold."""
+    return [(chain.dv, run.first - 1, b64d(run.ph)) for run in chain.runs if run.ph and run.first - 1 > chain.floor]
+
+
+def _next(
+    history: History, facts: _Facts, chain: ChainState, one: tuple[int, Message], verdicts: list[Verdict]
+) -> ChainState | None:
+    """The commonest of all pages: one message right behind what is held of its device. The same conditions and the
+    same verdict as ``_Judge`` would give, without its preparations; None sends it there."""
+    at, message = one
+    head = message.head
+    device = facts.devices.get(head.kid)
+    if not chain.runs or device is None or device.seq != history.seq or device.cuts:
+        return None
+    top = chain.runs[-1]
+    if head.seq != top.last + 1 or head.ph != top.link or not history.base <= head.ls <= history.seq:
+        return None
+    rule = facts.rule(history, head)
+    if rule[1] == "C_NOT_MEMBER":
+        return None
+    try:
+        messages.verify(message, device.dk)
+    except SignatureInvalid:
+        return None
+    status, code, detail = rule if head.ls >= top.ls or rule[1] else _BACK
+    verdicts[at] = Verdict(at, status, code, detail, message)
+    first, ph, first_ls, _, _, _, _, under_ls, _, _ = top
+    run = Run(first, ph, first_ls, head.seq, message.link, head.ph, under_ls, head.ls, head.tries, head.iat)
+    return ChainState(chain.sph, chain.dv, (*chain.runs[:-1], run), chain.floor)
 
 
 class _Judge:
@@ -220,17 +269,21 @@ class _Judge:
     def __init__(
         self,
         history: History,
+        facts: _Facts,
         chain: ChainState,
         known: Mapping[tuple[str, int], bytes],
         verdicts: list[Verdict],
     ) -> None:
         self.history, self.chain, self.known, self.verdicts = history, chain, known, verdicts
         self.dv = chain.dv
-        facts = _facts(history)
-        device = facts.device(chain.dv)
-        self.dk, self.cuts, self.rule = device.dk, device.cuts, facts.rule
+        self.facts = facts
+        device = facts.device(history, chain.dv)
+        self.dk, self.cuts = device.dk, device.cuts
         self.runs = list(chain.runs)
         self.ahead = 0
+
+    def rule(self, head: Head) -> tuple[Status, str, str]:
+        return self.facts.rule(self.history, head)
 
     def judge(self, group: list[tuple[int, Message]]) -> ChainState:
         """Fill in the verdicts of the group; returns the chain after it."""
@@ -240,12 +293,6 @@ class _Judge:
             return self.chain
         floor = chain_states.trim(self.runs, self.chain.floor)
         return ChainState(self.chain.sph, self.dv, tuple(self.runs), floor)
-
-    def named(self) -> list[tuple[str, int, bytes]]:
-        """What runs name and the run below does not hold."""
-        return [
-            (self.dv, run.first - 1, b64d(run.ph)) for run in self.runs if run.ph and run.first - 1 > self.chain.floor
-        ]
 
     # --- the usual page: one linked run behind what is held ------------------------------------------------------
 

@@ -75,10 +75,11 @@ def seal_many(
     # nothing here: the library's encapsulation holds the interpreter's lock.
     header = b64e(json_emit({"alg": jws.TYPS[TYP].alg, "typ": TYP, "kid": sender.dv}))
     bound = lp("sph/1 keyshare", key.sph, epoch.n, sender.id, sender.dv)
+    ends = {kem: lp(kem, epoch.digest) for kem in ("xwing", "p384", "rsa4096")}
     begin = f'{{"k":"share","sph":"{key.sph}","n":{epoch.n}'
     made = []
     for to in recipients:
-        sealed = _seal(to, bound + lp(to.owner, to.dv, to.kem, epoch.digest), key.secret, rng)
+        sealed = _seal(to, bound + lp(to.owner, to.dv) + ends[to.kem], key.secret, rng)
         payload = (
             f'{begin},"idR":"{to.owner}","dvR":"{to.dv}","kem":"{to.kem}","ct":"{b64e(sealed)}"'
             f',"iat":{iat},"jti":"{b64e(rng(16))}"}}'
