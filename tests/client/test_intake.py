@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cloister.account import password
-from cloister.client import Client, intake
+from cloister.client import Client, intake, places
 from cloister.client.events import MessageChanged, MessageReceived
 from cloister.sphere import message as messages
 from cloister.sphere.message import Place
@@ -50,6 +50,61 @@ async def test_any_order_gives_the_same_messages(w: World) -> None:
         take(bo, [given[index]])
     assert shown(bo) == [(f"n{n}", "sent") for n in range(5)]
     assert len([e for e in heard if isinstance(e, MessageReceived)]) == 5
+
+
+@pytest.mark.parametrize("order", [(1, 0), (0, 1)], ids=["arrives turned", "arrives in order"])
+@pytest.mark.parametrize("paged", [True, False], ids=["one page", "one by one"])
+async def test_a_relay_that_turns_two_messages_round_turns_nothing_that_is_read(
+    w: World, order: tuple[int, int], paged: bool
+) -> None:
+    """CLT-011: the relay's positions give way to the chain of the device, also for rows that come late."""
+    bo, given = await frames(w, 4)
+    (low, _), (high, _) = given[1], given[2]
+    turned = [given[0], *sorted(((high, given[1][1]), (low, given[2][1])), reverse=bool(order[0])), given[3]]
+    for page in [turned] if paged else [[one] for one in turned]:
+        take(bo, page)
+    assert shown(bo) == [(f"n{n}", "sent") for n in range(4)]
+    pages = []
+    before = None
+    while part := harbour(bo).messages(limit=1, before=before):
+        pages += [m.text for m in part]
+        before = part[0].pos
+    assert pages == ["n3", "n2", "n1", "n0"]
+
+
+@pytest.mark.parametrize("weak", [False, True])
+async def test_a_relay_that_turns_two_changes_round_changes_nothing(
+    w: World, monkeypatch: pytest.MonkeyPatch, weak: bool
+) -> None:
+    """CLT-011: of two edits by one author the later one in his chain stands, whatever positions they were given; so it
+    is with a reaction that was taken back. Control: by the relay's positions alone the taken back stands."""
+    if weak:
+        monkeypatch.setattr(places, "place", lambda _store, _sph, _ends, _dv, _seq, pos: pos)
+    people = await w.sphere_of("ada", "bo")
+    ada, bo = harbour(people["ada"]), people["bo"]
+    first = sent(await ada.send("one"))
+    await ada.edit(first.mid, "two")
+    await ada.edit(first.mid, "three")
+    await ada.react(first.mid, "x")
+    await ada.react(first.mid, "x", on=False)
+    page = await bo.relay.items(ada.sph, bo.context.store.cursor(ada.sph))
+    given = [(item.pos, str(item.jws)) for item in page.items if item.k == "msg"]
+    positions = [given[0][0], *(pos for pos, _ in reversed(given[1:]))]
+    turned = sorted(zip(positions, (jws for _, jws in given), strict=True))
+    take(bo, turned)
+    (seen,) = harbour(bo).messages()
+    assert (seen.text, seen.edited) == ("two" if weak else "three", True)
+    assert bool(seen.reactions) is weak
+
+
+async def test_what_nobody_signed_moves_no_row(w: World) -> None:
+    """CLT-011: only what its chain holds has a say in where its neighbours are read."""
+    bo, given = await frames(w, 3)
+    head, payload, _ = given[2][1].split(".")
+    take(bo, [(given[0][0] - 1, f"{head}.{payload}.{'A' * 85}Q"), given[0], given[1]])
+    assert [m.text for m in harbour(bo).messages() if m.state == "sent"] == ["n0", "n1"]
+    take(bo, [given[2]])
+    assert shown(bo) == [(f"n{n}", "sent") for n in range(3)]
 
 
 async def test_a_damaged_copy_waits_and_the_true_one_is_shown(w: World) -> None:

@@ -94,3 +94,37 @@ def test_long_histories_are_searched_by_index(tmp_path: Path, query: str) -> Non
     )
     assert all(name in row[3] and "sph=? AND" in row[3] for row in plan if "SEARCH" in row[3])
     store.close()
+
+
+def test_a_page_of_a_long_history_is_read_from_its_index(tmp_path: Path) -> None:
+    """CLT-011: neither the newest rows nor the ones before a row need a sort of everything."""
+    store = Store(tmp_path / "store.db", KEY)
+    order = "ORDER BY place DESC, seq DESC, id DESC LIMIT 50"
+    for where, values in (("sph = ?", "a"), ("sph = ? AND (place, seq, id) < (?, ?, ?)", "a123")):
+        plan = store.all(f"EXPLAIN QUERY PLAN SELECT * FROM message WHERE {where} {order}", *values)
+        assert ["message_place" in row[3] for row in plan] == [True]
+    store.close()
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    """CLT-008, CLT-011: rows get their places by position and chain; what was written stays."""
+    path = tmp_path / "store.db"
+    store = Store(path, KEY)
+    for change in ("DROP INDEX message_place", "ALTER TABLE message DROP COLUMN place",
+                   "ALTER TABLE message DROP COLUMN chained", "PRAGMA user_version = 1"):  # fmt: skip
+        store.run(change)
+    for at, (pos, dv, seq, state) in enumerate(
+        [(1, "a", 1, "sent"), (4, "a", 2, "sent"), (3, "a", 3, "sent"), (2, "b", 1, "sent"), (0, "b", 2, "sent"),
+         (5, "b", 3, "quarantined")]
+    ):  # fmt: skip
+        store.run(
+            "INSERT INTO message (sph, pos, dv, seq, h, mid, cid, author, at, ep, ls, kind, re, body, jws, state, code)"
+            " VALUES ('s', ?, ?, ?, ?, '', '', '', 0, 1, 1, 'msg', '', '{}', '', ?, '')",
+            pos, dv, seq, bytes([at]), state,
+        )  # fmt: skip
+    store.close()
+    again = Store(path, KEY)
+    rows = again.all("SELECT dv, seq, chained FROM message WHERE sph = 's' ORDER BY place, seq, id")
+    assert rows == [("a", 1, 1), ("b", 1, 1), ("a", 2, 1), ("a", 3, 1), ("b", 3, 0), ("b", 2, 1)]
+    assert again.one("PRAGMA user_version") == (2,)
+    again.close()

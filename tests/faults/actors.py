@@ -109,6 +109,38 @@ async def change_password(client: Any, what: dict[str, Any]) -> None:
     await client.change_password(what["password"], what["new"])
 
 
+async def sign_up_forgetful(client: Any, what: dict[str, Any]) -> None:
+    """A build with one promise broken, for a control run: the vault is written only once the relay has answered."""
+    from cloister.client import enrol
+
+    whole, calls = enrol.write_vault, []
+
+    def write_vault(profile: Any, vault: Any) -> None:
+        calls.append(vault)
+        if len(calls) > 1:
+            whole(profile, vault)
+
+    enrol.write_vault = write_vault
+    await sign_up(client, what)
+
+
+async def change_password_forgetful(client: Any, what: dict[str, Any]) -> None:
+    """The same for a new password: its vault is written only once the relay has taken it."""
+    from cloister.client import acts
+
+    kept: list[Any] = []
+    write_next, promote = acts._write_next, acts.promote
+
+    def later(profile: Any) -> Any:
+        for given in kept:
+            write_next(*given)
+        return promote(profile)
+
+    acts._write_next = lambda *given: kept.append(given)
+    acts.promote = later
+    await change_password(client, what)
+
+
 async def rotate(client: Any, what: dict[str, Any]) -> None:
     await client.unlock_with_key(bytes.fromhex(what["key"]))
     sphere = client.sphere(what["sphere"])
@@ -135,7 +167,9 @@ async def rotate_forgetful(client: Any, what: dict[str, Any]) -> None:
 
 ACTS: dict[str, Act] = {
     "sign_up": sign_up,
+    "sign_up_forgetful": sign_up_forgetful,
     "change_password": change_password,
+    "change_password_forgetful": change_password_forgetful,
     "rotate": rotate,
     "rotate_forgetful": rotate_forgetful,
 }

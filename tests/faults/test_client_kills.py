@@ -20,7 +20,7 @@ from cloister.client.client import Client
 from cloister.client.relay import Relay
 from cloister.client.transports.http import HttpTransport
 from cloister.client.transports.memory import MemoryRelay
-from cloister.errors import AuthFailed
+from cloister.errors import AuthFailed, Conflict
 from cloister.protocol.encoding import b64d
 from cloister.server.app import create_app
 from tests.faults.actors import KIB, Actors
@@ -65,10 +65,20 @@ async def house(folder: Path) -> AsyncIterator[House]:
 
 async def test_sign_up(tmp_path: Path) -> None:
     """Killed anywhere, the same password and the same words lead to one open account."""
+    await kill_in_sign_up(tmp_path, "sign_up")
+
+
+async def test_a_sign_up_that_writes_its_vault_afterwards_is_caught(tmp_path: Path) -> None:
+    """Control: one of the deaths leaves an account nobody can open and a name that is taken (CLT-003)."""
+    with pytest.raises((Conflict, AuthFailed)):
+        await kill_in_sign_up(tmp_path, "sign_up_forgetful")
+
+
+async def kill_in_sign_up(tmp_path: Path, act: str) -> None:
     async with house(tmp_path) as at:
         for k in range(1, MOST):
             login, profile = f"bo{k}", tmp_path / f"bo{k}"
-            steps = at.actors.act("sign_up", profile, at.origin, k, login=login, password=PASSWORD)
+            steps = at.actors.act(act, profile, at.origin, k, login=login, password=PASSWORD)
             client = at.open(profile)
             if steps is None or client.account.status == "pending":
                 if client.account.status in ("new", "pending"):
@@ -89,6 +99,16 @@ async def test_sign_up(tmp_path: Path) -> None:
 
 async def test_password_change(tmp_path: Path) -> None:
     """Killed anywhere, exactly one password is good, at the relay and, after one contact, here."""
+    await kill_in_password_change(tmp_path, "change_password")
+
+
+async def test_a_password_change_that_writes_its_vault_afterwards_is_caught(tmp_path: Path) -> None:
+    """Control: after one of the deaths the relay takes the new password and the device only the old one (CLT-006)."""
+    with pytest.raises(AssertionError, match="the vault does not"):
+        await kill_in_password_change(tmp_path, "change_password_forgetful")
+
+
+async def kill_in_password_change(tmp_path: Path, act: str) -> None:
     async with house(tmp_path) as at:
         client = at.open(at.ada)
         await client.unlock(PASSWORD)
@@ -99,7 +119,7 @@ async def test_password_change(tmp_path: Path) -> None:
         present = PASSWORD
         for k in range(1, MOST):
             new = f"another phrase {k} entirely"
-            steps = at.actors.act("change_password", at.ada, at.origin, k, key=key, password=present, new=new)
+            steps = at.actors.act(act, at.ada, at.origin, k, key=key, password=present, new=new)
             good = [one for one in (present, new) if await proves(at, one)]
             assert len(good) == 1, f"step {k}: {len(good)} passwords are good at the relay"
             assert await opens(at, good[0]), f"step {k}: the relay takes {good}, the vault does not"

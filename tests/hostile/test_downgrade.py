@@ -14,7 +14,7 @@ from cloister import crypto
 from cloister.account import srp
 from cloister.account.srp_group import GROUP, pad
 from cloister.client import Client, signing
-from cloister.errors import CheckFailed, Downgrade, UsageError
+from cloister.errors import AuthFailed, CheckFailed, Downgrade, UsageError
 from cloister.protocol.encoding import b64e
 from tests.hostile.world import HostileWorld
 from tests.scenarios.world import PASSWORD
@@ -121,6 +121,28 @@ async def test_version_0_after_version_1(hw: HostileWorld, used: list[str]) -> N
             client.relay, os.urandom, "ada", PASSWORD.format("ada"), vault.realm, version=0, vault=vault
         )
     assert used == []
+
+
+@pytest.mark.parametrize("weak", [False, True])
+async def test_version_0_after_version_1_through_a_whole_sign_in(
+    hw: HostileWorld, used: list[str], monkeypatch: pytest.MonkeyPatch, weak: bool
+) -> None:
+    """PPF-007, CLT-005: a profile that knows the account by version 1 becomes a new device, by a program that was told
+    to use version 0: refused before the password is processed so, and no proof leaves. Control: without the pin."""
+    client = await _ada(hw)
+    client.context.store.put("retired", {"sph": "", "seq": 1})  # a device of no more use is replaced
+    await client.close()
+    again = await Client.open(hw.folder / "ada", transport=hw.network("ada"), clock=hw.clock, legacy_kdf=True)
+    hw.clients["ada"] = again
+    used.clear()
+    since = len(hw.liar.calls)
+    if weak:
+        real = signing.stretch
+        monkeypatch.setattr(signing, "stretch", lambda *a, **k: real(*a, **{**k, "pinned": None}))
+    with pytest.raises(AuthFailed if weak else Downgrade):
+        await again.sign_in("ada", PASSWORD.format("ada"))
+    assert ("pbkdf2_sha256" in used) is weak
+    assert (_proofs(hw, since) > 0) is weak
 
 
 async def test_control_a_client_that_takes_what_it_is_told_uses_the_password(

@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 
 from cloister import crypto
-from cloister.client import Client, Sphere, logbook
+from cloister.client import Client, Sphere, inbox, logbook
 from cloister.client.events import Stopped
 from cloister.client.transports.memory import MemoryRelay
 from cloister.errors import LogFork, UsageError
 from cloister.protocol import entry, fork, jws, machine
+from cloister.protocol.commit import Commit
 from cloister.protocol.encoding import b64d, b64e
 from cloister.protocol.history import History
 from cloister.protocol.state import SphereState
@@ -128,6 +129,94 @@ async def test_two_halves_notice_by_one_message_and_one_proof(hw: HostileWorld, 
         assert sorted(c.address for c in head_asks) == [ADDRESSES["ada"], ADDRESSES["bo"]]  # once each
         client = await hw.reopen("ada")
         assert harbour(client).info.stop is not None  # over a restart as well
+
+
+async def _one_way(hw: HostileWorld, people: dict[str, Client]) -> None:
+    """Only Ada is shown a message of the other half; both write their letters."""
+    there = sent(await harbour(people["bo"]).send("There"))
+    raw = await _raw(people["bo"], there.mid)
+    hw.liar.lie(r"GET /v1/spheres/.*/items", _planting(raw), address=ADDRESSES["ada"])
+    await people["ada"].sync()
+    hw.liar.honest()
+    for name in ("bo", "ada", "bo"):
+        await people[name].sync()
+
+
+async def test_who_proves_a_fork_shows_it_to_the_other_half(hw: HostileWorld, tmp_path: Path) -> None:
+    """CLT-020: one message to one half is enough for both; the proof is sent once."""
+    async with _split(hw, tmp_path) as (people, _):
+        await _one_way(hw, people)
+        for name in ("ada", "bo"):
+            sphere = harbour(people[name])
+            assert sphere.info.stop is not None and sphere.info.stop.code == "C_LOG_FORK"
+            _check_evidence(sphere.evidence())
+            assert sphere.info.stop.who == ""  # two authors: the relay's two answers, nobody is named
+        await people["ada"].sync()
+        proofs = [c for c in hw.liar.calls if c.path == "/v1/inbox" and b'"to"' in c.body and _kind(c) == "head-proof"]
+        assert [c.address for c in proofs].count(ADDRESSES["ada"]) == 1
+
+
+async def test_control_without_telling_only_the_half_that_was_shown_a_message_stops(
+    hw: HostileWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same without the proof sent on: Bo goes on speaking."""
+
+    async def silent(*_: Any) -> None:
+        pass
+
+    monkeypatch.setattr(inbox, "tell_fork", silent)
+    async with _split(hw, tmp_path) as (people, _):
+        await _one_way(hw, people)
+        stops = [harbour(people[name]).info.stop for name in ("ada", "bo")]
+        assert [stop is not None for stop in stops] == [True, False]
+        sent(await harbour(people["bo"]).send("Nothing happened"))
+
+
+async def test_a_member_who_signs_both_is_named(hw: HostileWorld) -> None:
+    """LOG-028, CLT-020, CLT-021: two entries of one device at one position, one for each half; whoever sees both stops,
+    and the evidence says whose devices signed both. Unasked entries that prove nothing change nothing."""
+    people = await hw.sphere_of("ada", "bo", "cy")
+    bo = Insider(people["bo"])
+    await bo.ctx.relay.commit(bo.sph, _commit_of(bo, "mark", {}))
+    await people["ada"].sync()
+    state, history = Insider(people["ada"]).view
+    first = next(e for e in harbour(people["ada"]).log() if e.op == "mark")
+    at = first.seq
+    parent = history.digest(at - 1)
+    ada = people["ada"].account.dv
+    rng = os.urandom
+
+    def entry_of(iat: int, prev: bytes) -> str:
+        return entry.make(bo.ctx.sign, bo.dv, "mark", {}, iat, sph=bo.sph, seq=at, prev=prev, ep=state.ep)
+
+    async def tell(compact: str) -> None:
+        body = {"from": at, "entries": [compact]}
+        letter = {"k": "head-proof", "sph": bo.sph, "iat": bo.ctx.now(), "jti": b64e(rng(16)), **body}
+        await bo.ctx.relay.post([ada], jws.sign("sph-p2p+1", {"kid": bo.dv}, letter, bo.ctx.sign))
+        await people["ada"].sync()
+
+    ghost = mallory(bo.ctx.now())
+    forged = entry.make(ghost.signer, bo.dv, "mark", {}, first.at, sph=bo.sph, seq=at, prev=parent, ep=state.ep)
+    for nothing in (forged, entry_of(first.at, rng(32))):
+        await tell(nothing)
+        assert harbour(people["ada"]).info.stop is None
+    await tell(entry_of(first.at + 1, parent))
+    stop = harbour(people["ada"]).info.stop
+    assert stop is not None and (stop.code, stop.who) == ("C_LOG_FORK", "bo")
+    evidence = harbour(people["ada"]).evidence()
+    assert evidence["by"] == people["bo"].account.id
+    _check_evidence(evidence)
+
+
+def _commit_of(author: Insider, op: str, body: dict[str, Any]) -> bytes:
+    """One entry at the head, as a request."""
+    state, history = author.view
+    made = entry.make(
+        author.ctx.sign, author.dv, op, body, author.ctx.now(), sph=author.sph, seq=state.seq + 1,
+        prev=history.digest(state.seq), ep=state.ep,
+    )  # fmt: skip
+    base = (state.seq, history.digest(state.seq))
+    return json.dumps(Commit(os.urandom(16), author.sph, base, (made,)).as_json()).encode()
 
 
 @pytest.mark.parametrize(("depth", "window"), DEPTHS)

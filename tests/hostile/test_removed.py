@@ -1,19 +1,21 @@
 """T-S12: a removed member with the whole database and a relay that works for him.
 
-He gets every row the relay has, opens what his own keys open, follows every way from key to key, and asks the members
-with the relay passing his letters on. Nothing said since is among it, the first words included.
+He gets every row the relay has and its ``server.key`` with all that is derived from it, opens what his own keys open,
+follows every way from key to key, and asks the members with the relay passing his letters on. Nothing
+said since is among it, the first words included.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cloister.account import slots
+from cloister.account import slots, verifier
 from cloister.client import Client, outbox
 from cloister.client import keys as client_keys
 from cloister.errors import CheckFailed
@@ -46,23 +48,40 @@ def _database(folder: Path) -> Path:
     return found[0]
 
 
+def _server_secrets(folder: Path) -> list[bytes]:
+    """What the relay knows that could be a key: server.key, what is derived from it, every stored value of 32 bytes."""
+    master = (folder / "relay" / "server.key").read_bytes()
+    made = verifier.server_keys(master)
+    found = [master, made.seal, made.salt, made.fake, made.decoy]
+    tables = [row[0] for row in _rows(folder, "SELECT name FROM sqlite_master WHERE type = 'table'")]
+    for table in tables:
+        for row in _rows(folder, f'SELECT * FROM "{table}"'):
+            found += [bytes(value) for value in row if isinstance(value, bytes) and len(value) == 32]
+    return list(dict.fromkeys(found))
+
+
 def _loot(folder: Path, cy: Insider, before: dict[int, EpochKey], view: tuple[SphereState, Any]) -> dict[int, EpochKey]:
     """Every key that Cy's own keys lead to, with the log of ``view`` and everything in the database."""
     _, history = view
     keys = dict(before)
     me = Party(cy.client.account.id, cy.dv)
+    known = _server_secrets(folder)
+    for secret in known:
+        for one in history.epochs():
+            with contextlib.suppress(CheckFailed):
+                keys[one.n] = epoch.check(secret, one, cy.sph)
     for (body,) in _rows(folder, "SELECT body FROM inbox WHERE kind = 'p2p'"):
         try:
-            key = share.open(body, history, me, cy.ctx.keys.kem, [cy.ctx.keys.de_seed], cy.sph)
+            key = share.open(body, history, me, cy.ctx.keys.kem, [cy.ctx.keys.de_seed, *known], cy.sph)
         except CheckFailed:
             continue
         keys[key.n] = key
+    accounts = {cy.ctx.id, *(row[0] for row in _rows(folder, "SELECT DISTINCT account FROM slot"))}
     for name, sealed in _rows(folder, "SELECT name, bytes FROM slot WHERE name LIKE 'e.%'"):
         n = int(name.rpartition(".")[2])
-        try:
-            keys[n] = epoch.check(slots.open_epoch(cy.ctx.mk, cy.ctx.id, cy.sph, n, sealed), history.epoch(n), cy.sph)
-        except CheckFailed:
-            continue
+        for mk, account in itertools.product([cy.ctx.mk, *known], sorted(accounts)):
+            with contextlib.suppress(CheckFailed):
+                keys[n] = epoch.check(slots.open_epoch(mk, account, cy.sph, n, sealed), history.epoch(n), cy.sph)
     for _ in range(8):
         for n, blob in _rows(folder, "SELECT n, blob FROM link"):
             for have in list(keys.values()):
@@ -127,6 +146,20 @@ async def test_control_a_share_for_the_removed_reads_everything(
     for text in SAID[1:]:
         sent(await harbour(people["ada"]).send(text))
     assert _read(hw.folder, _loot(hw.folder, cy, before, Insider(people["ada"]).view)) == SAID
+
+
+async def test_control_slots_under_a_key_of_the_relay_give_everything_away(
+    hw: HostileWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build that seals the slots of epochs under something the relay knows: server.key and the database open all."""
+    people = await hw.sphere_of("ada", "bo", "cy")
+    cy = Insider(people["cy"])
+    before = dict(cy.rep.keys)
+    real, master = slots.seal_epoch, (hw.folder / "relay" / "server.key").read_bytes()
+    monkeypatch.setattr(slots, "seal_epoch", lambda _mk, *rest: real(master, *rest))
+    await harbour(people["ada"]).remove("cy", text=SAID[0])
+    sent(await harbour(people["ada"]).send(SAID[1]))
+    assert _read(hw.folder, _loot(hw.folder, cy, before, Insider(people["ada"]).view)) == SAID[:2]
 
 
 async def _leaves(hw: HostileWorld) -> tuple[dict[str, Client], Insider, dict[int, EpochKey]]:

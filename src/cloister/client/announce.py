@@ -2,14 +2,14 @@
 
 Runs inside the step that stores the entry. Reads the state before and after; verifies nothing again.
 
-Spec: CLT-009, CLT-022.
+Spec: CLT-009, CLT-022, CLT-037.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from cloister.client import people, stops
+from cloister.client import heads, people, stops
 from cloister.client.context import Context
 from cloister.client.events import (
     DeviceChanged,
@@ -55,6 +55,8 @@ def entry(ctx: Context, rep: Replica, before: SphereState | None, one: Entry, ev
         rep.note.setdefault("began", {})[str(state.ep)] = min(state.epoch.iat, ctx.now())
         rep.note["count"] = 0
         events.append(NewKey(rep.sph, state.ep, who, _why(why), state.ep in rep.keys))
+    elif change.op == "checkpoint":
+        heads.take(rep, one)
     elif change.op in ("mode", "delivery", "custody", "policy", "meta", "invite", "revoke-invite"):
         if change.op == "mode" and before is not None:
             _mode(rep, before.mode, state.mode)

@@ -28,8 +28,9 @@ from cloister.account import keys as account_keys
 from cloister.account import vault as vaults
 from cloister.account.password import V0, V1
 from cloister.account.vault import Vault
-from cloister.client import acts, commits, doctor, enrol, joining, memory, outbox, queue, signing, syncing
+from cloister.client import acts, commits, doctor, enrol, joining, memory, outbox, queue, removal, signing, syncing
 from cloister.client import live as live_module
+from cloister.client import pin as pins
 from cloister.client.context import Context
 from cloister.client.events import Event
 from cloister.client.opening import Opening
@@ -172,7 +173,7 @@ class Client:
         )  # fmt: skip
         token = store.secret("token")
         self.relay.token = token.decode("ascii") if token else None
-        self.relay.renew = ctx.session
+        self.relay.renew = lambda: removal.session(ctx)
         self._vault, self._vk, self._ctx = vault, vk, ctx
         return ctx
 
@@ -276,7 +277,7 @@ class Client:
         realm = old.realm if old is not None else None
         made = await enrol.add_device(
             self.profile, self.relay, self._rng, self._now, login, password, version=self._version, realm=realm,
-            retire=old.dv if old is not None and not old.pending else None,
+            old=old if old is not None and not old.pending else None,
         )  # fmt: skip
         ctx = self._enter(made.vault, made.vk)
         with ctx.store.step():
@@ -298,16 +299,10 @@ class Client:
 
     async def _carry(self, old: Vault, password: str) -> enrol.Kept | None:
         try:
-            ctx = self._ctx or self._enter(old, await self._vault_key(old, password))
+            ctx = self._ctx or self._enter(old, await signing.vault_key(old, password))
         except (CloisterError, OSError):
             return None
         return enrol.take_along(ctx.store)
-
-    async def _vault_key(self, vault: Vault, password: str) -> bytes:
-        stretched = await signing.slow(
-            password, vault.login, vault.realm, vault.salt16, version=vault.ver, pinned=vault.ver
-        )
-        return vaults.open_with_password(vault, stretched.kek)
 
     async def sign_out(self, *, wipe: bool = False) -> None:
         """End the session; with ``wipe`` delete the profile's content from this machine."""
@@ -333,12 +328,12 @@ class Client:
         vault, following = self._need_vault(), acts.read_next(self.profile)
         by_next = False
         try:
-            vk = await self._vault_key(vault, password)
+            vk = await signing.vault_key(vault, password)
         except VaultError:
             if following is None:
                 raise AuthFailed("the vault does not open") from None
             try:
-                vk = await self._vault_key(following, password)
+                vk = await signing.vault_key(following, password)
             except VaultError:
                 raise AuthFailed("the vault does not open") from None
             by_next = True
@@ -366,14 +361,32 @@ class Client:
             raise
         self._vault = enrol.read_vault(self.profile)
 
+    async def unlock_with_pin(self, pin: str) -> None:
+        """Open the vault with this device's PIN and the relay's pepper (CLT-040). Raises AuthFailed (``data["left"]``
+        tries when the PIN was wrong), WeakPin for what is no PIN, Unreachable, UsageError without a PIN."""
+        self._vault, vk = await pins.open_with(self.profile, self.relay, self._need_vault(), pin, self._rng)
+        self._enter(self._vault, vk)
+
+    async def set_pin(self, pin: str) -> None:
+        """Set or change this device's PIN; from then on the password opens it no more. Raises WeakPin."""
+        self._vault = await pins.put(self.context, self._need_vault(), self.agent_key(), pin)
+
+    async def remove_pin(self, password: str) -> None:
+        """Open this device with the password again. Raises AuthFailed, UsageError without a PIN."""
+        self._vault = await pins.drop(self.context, self._need_vault(), self.agent_key(), password)
+
+    @property
+    def has_pin(self) -> bool:
+        """Whether this device opens with a PIN, also one whose enrolment was not answered."""
+        return self._vault is not None and (pins.is_set(self._vault) or pins.pending(self.profile))
+
     async def unlock_with_key(self, key: bytes) -> None:
         """Open the vault with the key an agent holds (``agent_key``). Raises VaultError."""
         self._enter(self._need_vault(), key)
 
     async def unlock_with_file(self, path: str | Path) -> None:
         """Open the vault by a key file, which must be yours and mode 0600 (bots)."""
-        vault = self._need_vault()
-        self._enter(vault, vaults.open_with_key(vault, "file", read_key_file(path)))
+        await self.unlock_with_key(vaults.open_with_key(self._need_vault(), "file", read_key_file(path)))
 
     async def make_key_file(self, path: str | Path) -> None:
         """Write a key file (mode 0600) that opens this vault; an earlier one stops working."""

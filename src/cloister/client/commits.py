@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from cloister.client import intake, keys, logbook, queue, stops
+from cloister.client import heads, intake, keys, logbook, queue, stops
 from cloister.client.context import Context
 from cloister.client.events import Event
 from cloister.client.replica import Replica, new_note
@@ -212,13 +212,15 @@ async def fetch_items(ctx: Context, rep: Replica) -> int:
     """Stream items after the cursor, page by page, each page one step (CLT-008)."""
     count = 0
     while True:
-        after = ctx.store.cursor(rep.sph)
+        after, seq = ctx.store.cursor(rep.sph), rep.known[1].seq
         page = await ctx.relay.items(rep.sph, after)
-        if not page.items:
-            return count
-        count += await take_items(ctx, rep, [(item.pos, item.k, item.jws or "") for item in page.items])
-        rep = ctx.replica(rep.sph)
-        if ctx.store.cursor(rep.sph) >= page.head:
+        if page.items:
+            count += await take_items(ctx, rep, [(item.pos, item.k, item.jws or "") for item in page.items])
+            rep = ctx.replica(rep.sph)
+        if not page.items or ctx.store.cursor(rep.sph) >= page.head:
+            if rep.note.get("heads"):
+                with ctx.store.step() as events:
+                    heads.compare(ctx, rep, seq, events)
             return count
 
 

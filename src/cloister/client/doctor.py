@@ -3,7 +3,7 @@
 Each finding names its object and, when something is wrong, the code whose words say what to do. Reads the store and,
 when it can be reached, the relay's public facts.
 
-Spec: CLT-031.
+Spec: CLT-031, CLT-037, CLT-038.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 
 from cloister.account.vault import Vault, opener_kinds
-from cloister.client import intake, keys, memory, outbox, signing
+from cloister.client import heads, intake, keys, memory, outbox, people, removal, signing
 from cloister.client.context import Context
 from cloister.client.records import Finding
 from cloister.client.replica import Replica
@@ -61,7 +61,10 @@ def _account(ctx: Context) -> list[Finding]:
     if ctx.store.get("retired"):
         rows.append(Finding("device", False, "a copy of this device has spoken", "L_RETIRED"))
     if ctx.dv in ctx.store.get("revoked", []):
-        rows.append(Finding("device", False, "this device was removed", "L_REVOKED"))
+        rows.append(Finding("device", False, "this device was removed: a signed entry says so", "L_REVOKED"))
+    elif ctx.store.get(removal.SHUT_OUT):
+        said = "the server takes this device no more; no signed entry that it shows says why"
+        rows.append(Finding("device", False, said, "E_AUTH"))
     if ctx.store.get("revoking"):
         rows.append(Finding("device", False, "removing a device is not finished", "L_MASTER_KEY"))
     if ctx.store.get("mk_due"):
@@ -93,6 +96,11 @@ def _sphere(ctx: Context, rep: Replica) -> list[Finding]:
             name, not lost, f"{lost} messages missing" if lost else "chains whole", "C_GAP" if lost else "", rep.sph
         )
     )
+    for verdict, dv, by, short in heads.open_ones(ctx, rep):
+        owner, signer = (people.name_of(ctx.store, state, one) for one in (history.owner_of(dv), by))
+        what = f"{short} more messages" if verdict == "short" else "another last message"
+        said = f"{signer} signed that {owner} has sent {what} than the server shows here"
+        rows.append(Finding(name, False, said, "C_GAP" if verdict == "short" else "C_REPLAY", rep.sph))
     for code, count in ctx.store.all(
         "SELECT code, count(*) FROM message WHERE sph = ? AND state IN ('damaged', 'quarantined') GROUP BY code",
         rep.sph,

@@ -223,17 +223,21 @@ async def add_device(
     *,
     version: int = V1,
     realm: bytes | None = None,
-    retire: str | None = None,
+    old: Vault | None = None,
 ) -> Enrolled:
-    """Enrol this profile as a further device (CLT-005); ``retire`` is an own device it takes the place of.
+    """Enrol this profile as a further device (CLT-005); ``old`` is the vault of an own device it takes the place of.
+
+    What that one has pinned of the account (salt, version, id) still holds (PPF-007, CLT-028).
 
     Local files first, then the key log; a crash in between leaves a vault whose device the log may lack, and signing
     in again finishes it. Returns the vault and its key. Raises AuthFailed, Downgrade, VaultError, Log*.
     """
     login = login_name(login)
     info = await signing.server(relay, realm)
-    proven = await signing.prove(relay, rng, login, password, b64d(info.realm), version=version)
+    pinned = old if old is not None and old.login == login else None
+    proven = await signing.prove(relay, rng, login, password, b64d(info.realm), version=version, vault=pinned)
     opened = await signing.open_roots(relay, proven)
+    retire = old.dv if old is not None else None
     device, vk = keys.new_device(rng), rng(vaults.VK_LENGTH)
     change = devices.enrol(opened.ik, opened.klog, device, now())
     vault = Vault(

@@ -176,21 +176,24 @@ async def _kept(ctx: Context) -> None:
 
 async def _head_ask(ctx: Context, rep: Replica, letter: Letter) -> None:
     """Show our entries from the position asked for (CLT-020): the log is no secret among members."""
-    start = int(letter.body["from"])
+    await _head_proof(ctx, rep, letter.kid, int(letter.body["from"]))
+
+
+async def _head_proof(ctx: Context, rep: Replica, dv: str, start: int) -> None:
     proof, attached = logbook.shown_from(ctx, rep.sph, start)
     members: dict[str, Any] = {"from": start, "entries": proof}
     if attached:
         members["attach"] = attached
-    await ctx.relay.post([letter.kid], keys.letter(ctx, rep.sph, "head-proof", **members))
+    await ctx.relay.post([dv], keys.letter(ctx, rep.sph, "head-proof", **members))
 
 
 async def head_proof(ctx: Context, rep: Replica, letter: Letter) -> None:
     """An answer to a claim: a second valid history stops the sphere, a difference further back is asked for, anything
     else settles the claim (CLT-020)."""
-    claim = rep.note.get("claims", {}).get(letter.kid)
-    if claim is None or claim.get("answered") or not claim.get("asked") or letter.body["from"] != claim.get("from"):
+    claim, body = rep.note.get("claims", {}).get(letter.kid), letter.body
+    if claim is None or claim.get("answered") or not claim.get("asked") or body["from"] != claim.get("from"):
+        logbook.judge_unasked(ctx, rep, body["from"], body["entries"], body.get("attach", []))
         return
-    body = letter.body
     further = logbook.judge_proof(ctx, rep, claim, body["entries"], body.get("attach", []))
     rep = ctx.replica(rep.sph)
     with ctx.store.step():
@@ -200,7 +203,27 @@ async def head_proof(ctx: Context, rep: Replica, letter: Letter) -> None:
             further = {**further, "asked": 0}
         rep.note["claims"][letter.kid] = further
         rep.save_note(ctx.store)
+    await tell_fork(ctx, rep)
     await ask_heads(ctx, rep)
+
+
+async def tell_fork(ctx: Context, rep: Replica) -> None:
+    """Who has proved a fork shows his side, once, to the devices that stand on the other one (CLT-020)."""
+    stop = rep.note.get("stop")
+    if stop is None or stop["code"] != "C_LOG_FORK":
+        return
+    evidence = stop["data"]["evidence"]
+    others = dict.fromkeys(entries.decode(one).kid for one in evidence.get("theirs", []))
+    asked = [dv for dv, claim in rep.note.get("claims", {}).items() if claim.get("answered") and "beyond" not in claim]
+    state, told = rep.known[0], stop["data"].setdefault("told", [])
+    for dv in dict.fromkeys([*others, *asked]):
+        device = state.devices.get(dv)
+        if dv in told or dv == ctx.dv or device is None or not device.active:
+            continue
+        await _head_proof(ctx, rep, dv, evidence["common"] + 1)
+        told.append(dv)
+        with ctx.store.step():
+            rep.save_note(ctx.store)
 
 
 async def ask_heads(ctx: Context, rep: Replica) -> None:

@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from cloister.client import claims, people, timeline
+from cloister.client import claims, people, places, timeline
 from cloister.client.context import Context
 from cloister.client.events import Event, KeysArrived, MessageChanged, MessageReceived
 from cloister.client.replica import Replica
@@ -42,7 +42,8 @@ class _Held(Mapping[tuple[str, int], bytes]):
     def __getitem__(self, key: tuple[str, int]) -> bytes:
         row = self._ctx.store.one(
             "SELECT h FROM message WHERE sph = ? AND dv = ? AND seq = ?"
-            " AND state IN ('sent', 'unreadable', 'damaged') ORDER BY state <> 'damaged' DESC, id DESC LIMIT 1",
+            " AND (state IN ('sent', 'unreadable', 'damaged') OR code = 'C_EXPIRED')"
+            " ORDER BY state <> 'damaged' DESC, id DESC LIMIT 1",
             self._sph, *key,
         )  # fmt: skip
         if row is None:
@@ -51,7 +52,8 @@ class _Held(Mapping[tuple[str, int], bytes]):
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
         rows = self._ctx.store.all(
-            "SELECT DISTINCT dv, seq FROM message WHERE sph = ? AND state IN ('sent', 'unreadable', 'damaged')",
+            "SELECT DISTINCT dv, seq FROM message WHERE sph = ?"
+            " AND (state IN ('sent', 'unreadable', 'damaged') OR code = 'C_EXPIRED')",
             self._sph,
         )
         return iter([(dv, seq) for dv, seq in rows])
@@ -89,9 +91,9 @@ def _judge(ctx: Context, rep: Replica, frames: list[Frame], events: list[Event])
     page: Page = run.verify_page([jws for _, jws in frames], history, held, rep.sph, _Held(ctx, rep.sph))
     opened = {one.verdict.at: one for one in run.open_page(page.verdicts, rep.keys, history)}
     count = 0
+    ends: places.Ends = {}
     for verdict in page.verdicts:
-        pos = frames[verdict.at][0]
-        count += _store(ctx, rep, pos, frames[verdict.at][1], verdict, opened.get(verdict.at), events)
+        count += _store(ctx, rep, frames[verdict.at], verdict, opened.get(verdict.at), ends, events)
     for dv, chain in page.chains.items():
         if chain != held.get(dv):
             row = (rep.sph, dv, json.dumps(chain.dump()))
@@ -126,19 +128,27 @@ def _again(ctx: Context, rep: Replica, events: list[Event]) -> int:
 
 
 def _store(
-    ctx: Context, rep: Replica, pos: int, compact: str, verdict: Verdict, opened: Opened | None, events: list[Event]
+    ctx: Context,
+    rep: Replica,
+    frame: Frame,
+    verdict: Verdict,
+    opened: Opened | None,
+    ends: places.Ends,
+    events: list[Event],
 ) -> int:
     message = verdict.message
     if message is None:
         return 0
+    pos, compact = frame
     store, head = ctx.store, message.head
     old = store.one(
-        "SELECT id, pos, state, code FROM message WHERE sph = ? AND dv = ? AND seq = ? AND h = ?",
+        "SELECT id, pos, state, code, chained FROM message WHERE sph = ? AND dv = ? AND seq = ? AND h = ?",
         rep.sph, head.kid, head.seq, message.digest,
     )  # fmt: skip
     if verdict.status == "duplicate":
         if old is not None and old[1] == 0 and pos:
-            store.run("UPDATE message SET pos = ? WHERE id = ?", pos, old[0])
+            where = places.place(store, rep.sph, ends, head.kid, head.seq, pos) if old[4] else pos
+            store.run("UPDATE message SET pos = ?, place = ? WHERE id = ?", pos, where, old[0])
         return 0
     if old is not None and old[2] != "quarantined" and verdict.status in ("refused", "waiting"):
         return 0  # what was taken once is not unmade by a frame that was not (RUN-005)
@@ -161,6 +171,9 @@ def _store(
     if old is not None:
         store.run("DELETE FROM message WHERE id = ?", old[0])
         row["pos"] = max(pos, old[1])
+    row["place"], row["chained"] = row["pos"] or places.LAST, verdict.status == "authentic"
+    if row["chained"]:
+        row["place"] = places.place(store, rep.sph, ends, head.kid, head.seq, row["pos"])
     _insert(ctx, rep.sph, row)
     if verdict.status == "waiting" and verdict.code == "C_LOG_FORK":
         claims.rival(ctx, rep, head.kid, head.ls, head.lh)
@@ -268,7 +281,7 @@ def fill(row: dict[str, Any], payload: Payload, *, role: str, clear: bool) -> No
 
 def _insert(ctx: Context, sph: str, row: dict[str, Any]) -> None:
     names = ("pos", "dv", "seq", "h", "mid", "cid", "author", "at", "ep", "ls", "kind", "re", "body", "jws", "state",
-             "code")  # fmt: skip
+             "code", "place", "chained")  # fmt: skip
     marks = ", ".join("?" * (len(names) + 1))
     sql = f"INSERT INTO message (sph, {', '.join(names)}) VALUES ({marks})"  # noqa: S608 - own column names
     ctx.store.run(sql, sph, *(row[name] for name in names))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from cloister.account import slot_names, slots
-from cloister.client import intake, memory, renewing
+from cloister.client import expiry, intake, memory, renewing
 from cloister.client.context import Context
 from cloister.client.events import Event
 from cloister.client.replica import Replica
@@ -38,7 +38,7 @@ MAX_SLOTS: Final = 16
 
 def keep(ctx: Context, rep: Replica, found: Iterable[EpochKey], events: list[Event]) -> list[int]:
     """Store keys that matched their commitment and open what waited for them; inside a step. Returns the new ones."""
-    fresh = [key for key in found if key.n not in rep.keys]
+    fresh = [key for key in found if key.n not in rep.keys and key.n > expiry.shredded(rep)]
     for key in fresh:
         rep.keys[key.n] = key
         ctx.store.run("INSERT OR IGNORE INTO epoch_key (sph, n, secret) VALUES (?, ?, ?)", rep.sph, key.n, key.secret)
@@ -198,7 +198,8 @@ async def follow_links(ctx: Context, rep: Replica) -> int:
     """Older keys from the chain of link blobs, where the policy keeps one (EPO-005). Returns how many were new."""
     history = rep.known[1]
     held = sorted(rep.keys)
-    gaps = [n for n in held if n > 1 and n - 1 not in rep.keys and permitted(ctx, rep, ctx.dv, n - 1)]
+    least = expiry.shredded(rep) + 1
+    gaps = [n for n in held if n > least and n - 1 not in rep.keys and permitted(ctx, rep, ctx.dv, n - 1)]
     found: list[EpochKey] = []
     for top in gaps:
         if rep.note.get("links_tried", {}).get(str(top)) == history.seq:
@@ -206,7 +207,7 @@ async def follow_links(ctx: Context, rep: Replica) -> int:
         rep.note.setdefault("links_tried", {})[str(top)] = history.seq
         key = rep.keys[top]
         for link in await ctx.relay.links(rep.sph, top):
-            if link.n != key.n or key.n - 1 in rep.keys:
+            if link.n != key.n or key.n - 1 in rep.keys or key.n <= least:
                 break
             try:
                 key = epoch.link_open(b64d(link.blob), key, history.epoch(key.n - 1))

@@ -188,7 +188,7 @@ async def _parting(ctx: Context, rep: Replica) -> CheckFailed:
         machine.apply(state, entries.decode(theirs[0]), attached)
     except (CheckFailed, VersionTooOld, IndexError) as error:
         return _stop(ctx, rep, LogInvalid(f"a different log that does not verify: {error}"), evidence)
-    return _stop(ctx, rep, LogFork("two validly signed histories", seq=low), evidence)
+    return _fork(ctx, rep, "two validly signed histories", low, evidence)
 
 
 async def _attachments(ctx: Context, sph: str, compacts: Sequence[str]) -> dict[bytes, str]:
@@ -248,6 +248,26 @@ def judge_proof(
     return {**claim, "from": start, "lo": low, "hi": high, "back": back}
 
 
+def judge_unasked(ctx: Context, rep: Replica, start: int, compacts: Sequence[str], attached: Sequence[str]) -> None:
+    """Entries nobody asked for: looked at only when the first follows our log right before ``start``, where another
+    entry of ours stands, and is signed by a device that was active there (CLT-020)."""
+    history = rep.known[1]
+    try:
+        first = entries.decode(compacts[0]) if compacts else None
+        given = {jws.decode(one, "sph-join+1").digest: one for one in attached}
+        stopped = rep.stop is not None and rep.stop.code == "C_LOG_FORK"
+        if first is None or first.seq != start or not 0 < start <= history.seq or stopped:
+            return
+        if first.prev != history.digest(start - 1) or first.digest == history.digest(start):
+            return
+        if not history.active(first.kid, start - 1):
+            return
+        jws.verify_ed25519(first.envelope, history.key_of(first.kid))
+    except CheckFailed:
+        return
+    _prove(ctx, rep, start, compacts, given)
+
+
 def _prove(ctx: Context, rep: Replica, low: int, rival: Sequence[str], given: Mapping[bytes, str]) -> None:
     """Record the stop if ``rival``, whose first entry stands at ``low`` instead of ours, is valid there."""
     history, held = rep.known[1], {**given, **_held(ctx, rep.sph)}
@@ -261,7 +281,20 @@ def _prove(ctx: Context, rep: Replica, low: int, rival: Sequence[str], given: Ma
                                             rep.sph, low, MAX_PROOF)]  # fmt: skip
     attach = {b64e(h): compact for h, compact in given.items()}
     evidence = {"common": low - 1, "mine": mine, "theirs": list(rival), "attach": attach}
-    _stop(ctx, rep, LogFork("a member proved another history", seq=low), evidence)
+    _fork(ctx, rep, "a member proved another history", low, evidence)
+
+
+def _fork(ctx: Context, rep: Replica, detail: str, low: int, evidence: dict[str, Any]) -> LogFork:
+    """Record a proven fork. A member whose devices signed both entries where the histories part is named (LOG-028);
+    two authors are merely the relay's two answers."""
+    state, history = rep.known
+    try:
+        mine, theirs = (history.owner_of(entries.decode(evidence[side][0]).kid) for side in ("mine", "theirs"))
+    except (CheckFailed, IndexError):
+        mine, theirs = "", "-"
+    if mine == theirs:
+        evidence = {**evidence, "by": mine, "who": announce.ctx_name(ctx, state, mine)}
+    return _stop(ctx, rep, LogFork(detail, seq=low), evidence)
 
 
 def shown_from(ctx: Context, sph: str, start: int) -> tuple[list[str], list[str]]:

@@ -1,9 +1,9 @@
 """The account's own memory: key log, devices, and the state slot that every device shares.
 
 The key log says which devices are the account's; the state slot holds what no relay may decide: which spheres there
-are and how far their logs went, who was confirmed under which name, read positions, open invitations' seeds. Both are
-checked against what this device has seen before anything of them is used (KLOG-008, SLOT-016); what two devices wrote
-is merged, never dropped (CLT-029).
+are and how far their logs went, who was confirmed under which name, read positions, open invitations' seeds, settings.
+Both are checked against what this device has seen before anything of them is used (KLOG-008, SLOT-016); what two
+devices wrote is merged, never dropped (CLT-029).
 """
 
 from __future__ import annotations
@@ -155,7 +155,9 @@ def content(ctx: Context) -> dict[str, Any]:
     pins = dict(ctx.store.rows("pin"))
     now = ctx.now()
     invites = {jti: one for jti, one in ctx.store.get("invites", {}).items() if one["exp"] > now}
-    return {"v": 1, "spheres": spheres, "pins": pins, "devices": ctx.store.get("device_names", {}), "invites": invites}
+    said = {"v": 1, "spheres": spheres, "pins": pins, "devices": ctx.store.get("device_names", {}), "invites": invites}
+    settings = ctx.store.get("settings", {})
+    return {**said, "settings": settings} if settings else said
 
 
 def pinned(ctx: Context) -> Pin | None:
@@ -220,6 +222,13 @@ def merge(ctx: Context, theirs: dict[str, Any], *, provisional: bool = False) ->
             store.run("INSERT OR REPLACE INTO pin VALUES (?, ?)", member, json.dumps(row))
     store.put("device_names", {**theirs.get("devices", {}), **store.get("device_names", {})})
     store.put("invites", {**theirs.get("invites", {}), **store.get("invites", {})})
+    settings = store.get("settings", {})
+    for key, row in theirs.get("settings", {}).items():
+        mine = settings.get(key, {"rev": 0, "v": ""})
+        if (row["rev"], row["v"]) > (mine["rev"], mine["v"]):
+            settings[key] = row
+    if settings:
+        store.put("settings", settings)
 
 
 async def exchange(ctx: Context, log: KeyLog) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from cloister import crypto
 from cloister.client import announce, claims, commits, inbox, intake, keys, people, queue, stops
 from cloister.client.context import Context
 from cloister.client.events import ItemHeld
@@ -37,7 +36,7 @@ from cloister.errors import (
 )
 from cloister.protocol import jws
 from cloister.protocol.chain import ChainHead
-from cloister.protocol.encoding import b64d, b64e, lp
+from cloister.protocol.encoding import b64d, b64e
 from cloister.protocol.state import SphereState
 from cloister.sphere import epoch, padding
 from cloister.sphere import message as messages
@@ -53,12 +52,11 @@ _FINAL: Final = (BadFormat, TooLarge)
 
 
 def surroundings(ctx: Context, rep: Replica) -> dict[str, Any]:
-    """What the author of a text can know now: mode, who reads, whether all of them are confirmed (CLT-016)."""
+    """What the author of a text can know now: the mode, and whether all who read are confirmed (CLT-016)."""
     state = rep.known[0]
-    others = sorted(m.id for m in state.active_members() if m.id != ctx.id)
+    others = [m.id for m in state.active_members() if m.id != ctx.id]
     return {
         "mode": rep.note.get("mode_seen", state.mode),
-        "members": b64e(crypto.sha256(lp("outbox members", *others))),
         "verified": all(people.pin(ctx.store, one).get("confirmed") for one in others),
     }
 

@@ -57,6 +57,11 @@ class Stop:
     acknowledgeable: bool
     data: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def who(self) -> str:
+        """The member who signed both histories of a fork, by the name shown when it was found; "" else (LOG-028)."""
+        return str(self.data.get("evidence", {}).get("who", ""))
+
 
 @dataclass(frozen=True, slots=True)
 class SphereInfo:

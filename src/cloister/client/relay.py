@@ -16,10 +16,11 @@ from urllib.parse import quote
 
 import msgspec
 
+from cloister.account.unlock import Attempt, Enrolment
 from cloister.client.transports.base import Answer, Socket, Transport
 from cloister.errors import FormatError, Unreachable, relay_error
 from cloister.protocol import api
-from cloister.protocol.encoding import b64e
+from cloister.protocol.encoding import b64d, b64e
 
 T = TypeVar("T")
 V1: Final = "/v1"
@@ -144,6 +145,18 @@ class Relay:
         headers = None if ctr is None else {"if-match": str(ctr - 1)}
         await self.call(msgspec.Raw, "PUT", f"/slots/{name}", body, headers=headers)
 
+    # the PIN of a device, without a session: locked, it has none ---------------------------------------------------
+    async def vault_enrol(self, told: Enrolment) -> None:
+        body = api.VaultEnrol(told.dev, b64e(told.uk), b64e(told.tag), b64e(told.pep))
+        await self.call(api.Done, "POST", "/vault/enrol", body)
+
+    async def vault_nonce(self, dv: str) -> str:
+        return (await self.call(api.Nonce, "POST", "/vault/nonce", api.VaultNonce(dv), token="")).nonce
+
+    async def vault_open(self, dv: str, nonce: bytes, tried: Attempt) -> bytes:
+        body = api.VaultOpen(dv, b64e(nonce), b64e(tried.tag), b64e(tried.sig))
+        return b64d((await self.call(api.Pepper, "POST", "/vault/open", body, token="")).pep)
+
     # spheres -----------------------------------------------------------------------------------------------------
     async def spheres(self) -> list[str]:
         return (await self.call(api.Spheres, "GET", "/spheres")).spheres
@@ -158,6 +171,10 @@ class Relay:
 
     async def log(self, sph: str, start: int, limit: int = PAGE) -> api.Log:
         return await self.call(api.Log, "GET", f"/spheres/{sph}/log?from={start}&limit={limit}")
+
+    async def public_log(self, sph: str, start: int, limit: int = PAGE) -> api.Log:
+        # Without a session, and without asking for one: this is read when there is none to be had.
+        return await self.call(api.Log, "GET", f"/public/{sph}/log?from={start}&limit={limit}", token="")
 
     async def attachment(self, sph: str, digest: bytes) -> str:
         return (await self.call(api.Attachment, "GET", f"/spheres/{sph}/attach/{b64e(digest)}")).jws

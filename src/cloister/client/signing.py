@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cloister.account import credentials, slots, srp
+from cloister.account import vault as vaults
 from cloister.account.keys import Roots
 from cloister.account.password import V1, Stretched, stretch
 from cloister.account.vault import Vault
@@ -67,6 +68,12 @@ async def slow(
     return await asyncio.to_thread(
         stretch, password, login=login, realm=realm, salt16=salt16, version=version, pinned=pinned
     )
+
+
+async def vault_key(vault: Vault, password: str) -> bytes:
+    """VK by the password. Raises VaultError, NotFound for a vault that has no password opener."""
+    stretched = await slow(password, vault.login, vault.realm, vault.salt16, version=vault.ver, pinned=vault.ver)
+    return vaults.open_with_password(vault, stretched.kek)
 
 
 async def prove(

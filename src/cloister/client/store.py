@@ -20,7 +20,7 @@ from sqlcipher3 import dbapi2 as sqlite
 from cloister.client.events import Event
 from cloister.errors import DiskTrouble, VaultError
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 _SCHEMA: Final = """
 CREATE TABLE meta(k TEXT PRIMARY KEY, v TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE secret(k TEXT PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID;
@@ -37,7 +37,8 @@ CREATE TABLE message(id INTEGER PRIMARY KEY AUTOINCREMENT, sph TEXT NOT NULL, po
                      seq INTEGER NOT NULL, h BLOB NOT NULL, mid TEXT NOT NULL, cid TEXT NOT NULL, author TEXT NOT NULL,
                      at INTEGER NOT NULL, ep INTEGER NOT NULL, ls INTEGER NOT NULL, kind TEXT NOT NULL,
                      re TEXT NOT NULL, body TEXT NOT NULL, jws TEXT NOT NULL, state TEXT NOT NULL, code TEXT NOT NULL,
-                     UNIQUE(sph, dv, seq, h));
+                     place INTEGER NOT NULL DEFAULT 0, chained INTEGER NOT NULL DEFAULT 0, UNIQUE(sph, dv, seq, h));
+CREATE INDEX message_place ON message(sph, place, seq);
 CREATE INDEX message_pos ON message(sph, pos);
 CREATE INDEX message_mid ON message(sph, mid);
 CREATE INDEX message_cid ON message(sph, cid);
@@ -51,6 +52,17 @@ CREATE TABLE request(h TEXT PRIMARY KEY, sph TEXT NOT NULL, mine INTEGER NOT NUL
 CREATE TABLE seen_jti(jti TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE todo(k TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID;
 """
+# What leads from each version to the next.
+_UPGRADES: Final = {
+    1: """
+ALTER TABLE message ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE message ADD COLUMN chained INTEGER NOT NULL DEFAULT 0;
+UPDATE message SET place = CASE pos WHEN 0 THEN 9007199254740991 ELSE pos END;
+UPDATE message SET chained = 1, place = found.place FROM (
+    SELECT id, max(place) OVER (PARTITION BY sph, dv ORDER BY seq) AS place FROM message
+    WHERE state IN ('sent', 'unreadable')) AS found WHERE message.id = found.id;
+CREATE INDEX message_place ON message(sph, place, seq)""",
+}
 
 
 class Store:
@@ -84,6 +96,8 @@ class Store:
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 self._create()
+            elif version < SCHEMA_VERSION:
+                self._upgrade(version)
             elif version > SCHEMA_VERSION:
                 raise VaultError("the store was written by a newer version")
         except sqlite.DatabaseError as error:
@@ -99,6 +113,15 @@ class Store:
                     if statement.strip():
                         self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            self._db.execute("COMMIT")
+
+    def _upgrade(self, version: int) -> None:
+        with self._guard():
+            self._db.execute("BEGIN IMMEDIATE")
+            for step in range(version, SCHEMA_VERSION):
+                for statement in _UPGRADES[step].split(";\n"):
+                    self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             self._db.execute("COMMIT")
 
     def close(self) -> None:

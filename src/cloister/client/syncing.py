@@ -9,7 +9,7 @@ Spec: CLT-007, CLT-008, CLT-010, CLT-013.
 
 from __future__ import annotations
 
-from cloister.client import commits, inbox, joining, keys, logbook, memory, outbox, queue, renewing, stops
+from cloister.client import commits, expiry, inbox, joining, keys, logbook, memory, outbox, queue, renewing, stops
 from cloister.client.context import Context
 from cloister.client.records import SyncReport
 from cloister.client.replica import Replica
@@ -125,6 +125,7 @@ async def _sphere(ctx: Context, sph: str, tally: Tally) -> None:
     rep = ctx.replica(sph)
     if rep.history is None:
         return
+    await inbox.tell_fork(ctx, rep)
     tally.messages += await commits.fetch_items(ctx, rep)
     rep = ctx.replica(sph)
     tally.entries += rep.known[1].seq - before
@@ -132,6 +133,7 @@ async def _sphere(ctx: Context, sph: str, tally: Tally) -> None:
         rep.save_note(ctx.store)
     if rep.status != "active":
         return
+    expiry.sweep(ctx, rep)
     with ctx.store.step() as events:
         keys.use_slots(ctx, rep, events)
     await inbox.ask_heads(ctx, rep)

@@ -1,8 +1,8 @@
 """From stored rows to messages as they are read: edits, deletions and reactions applied.
 
 Rows were verified and their right to change another row judged when they were opened; here they are only put
-together (MSG-012). Order is the relay's position, which no one is asked to trust for more than reading order; each
-chain's own order is proven. Waiting texts of the outbox come last.
+together (MSG-012). Order is the place of a row (``places``): the relay's position, which no one is asked to trust for
+more than reading order, bent to each chain's own order, which is proven. Waiting texts of the outbox come last.
 
 Knows the store. Spec: CLT-011.
 """
@@ -33,16 +33,19 @@ def read(
     unread_after: int | None = None,
     thread: str | None = None,
 ) -> list[Message]:
-    """Messages oldest first; with ``limit`` the newest that many (``before``: of those below a position)."""
-    where, values = (
-        [
-            "sph = ?",
-            "(kind IN ('msg', 'comment') OR state IN ('unreadable', 'quarantined', 'damaged'))",
-            "state <> 'hidden'",
-        ],
-        [sph],
-    )
-    bounds: list[tuple[str, Any]] = [("pos < ?", before), ("at >= ?", since), ("pos > ?", unread_after)]
+    """Messages oldest first; with ``limit`` the newest that many (``before``: of those read before the one at this
+    position)."""
+    where = [
+        "sph = ?",
+        "(kind IN ('msg', 'comment') OR state IN ('unreadable', 'quarantined', 'damaged'))",
+        "state <> 'hidden'",
+    ]
+    values: list[Any] = [sph]
+    if before is not None:
+        clause, points = _before(store, sph, before)
+        where.append(clause)
+        values += points
+    bounds: list[tuple[str, Any]] = [("at >= ?", since), ("pos > ?", unread_after)]
     if thread is not None:
         where.append("(mid = ? OR re = ?)")
         values += [thread, thread]
@@ -50,13 +53,21 @@ def read(
         if value is not None:
             where.append(clause)
             values.append(value)
-    query = f"SELECT {_COLUMNS} FROM message WHERE {' AND '.join(where)} ORDER BY pos DESC, id DESC"  # noqa: S608
+    query = f"SELECT {_COLUMNS} FROM message WHERE {' AND '.join(where)} ORDER BY place DESC, seq DESC, id DESC"  # noqa: S608
     if limit is not None:
         query += f" LIMIT {int(limit)}"
     rows = store.all(query, *values)[::-1]
     read_pos = read_position(store, sph)
     changes = _changes(store, sph, [row[4] for row in rows])
     return [_message(sph, row, changes.get(row[4], []), me, names, read_pos) for row in rows]
+
+
+def _before(store: Store, sph: str, pos: int) -> tuple[str, list[int]]:
+    """What is read before the row at ``pos``, or before that place when nothing stands there."""
+    row = store.one("SELECT place, seq, id FROM message WHERE sph = ? AND pos = ? ORDER BY id LIMIT 1", sph, pos)
+    if row is None:
+        return "place < ?", [pos]
+    return "(place, seq, id) < (?, ?, ?)", list(row)
 
 
 def one(store: Store, sph: str, mid: str, me: str, names: Names) -> Message | None:
@@ -95,7 +106,7 @@ def _changes(store: Store, sph: str, mids: list[str]) -> dict[str, list[tuple[An
         marks = ",".join("?" * len(part))
         rows = store.all(
             f"SELECT re, kind, author, body FROM message INDEXED BY message_re WHERE sph = ? AND re IN ({marks})"  # noqa: S608
-            " AND kind IN ('edit', 'delete', 'react') AND state = 'sent' ORDER BY pos, id",
+            " AND kind IN ('edit', 'delete', 'react') AND state = 'sent' ORDER BY place, seq, id",
             sph,
             *part,
         )
