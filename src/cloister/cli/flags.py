@@ -30,9 +30,10 @@ TABLE: Final[dict[str, tuple[str, bool, str]]] = {
     "--ca-file": ("ca_file", True, "Certificate authority of a server with --tls own (PEM)."),
     "--password-fd": ("password_fd", True, "Read the password from this file descriptor."),
     "--new-password-fd": ("new_password_fd", True, "Read the new password from this file descriptor."),
+    "--pin-fd": ("pin_fd", True, "Read the PIN from this file descriptor."),
     "--setup-fd": ("setup_fd", True, "Read the set-up code or sign-up code from this file descriptor."),
     "--link-fd": ("link_fd", True, "Read the invitation link from this file descriptor."),
-    "--secrets-file": ("secrets_file", True, "TOML file with password, setup, link; yours and mode 0600."),
+    "--secrets-file": ("secrets_file", True, "TOML file with password, pin, setup, link; yours and mode 0600."),
 }
 SHORT: Final = {"-q": "--quiet", "-v": "--verbose"}
 # Names that people try and that must never work: what is in the environment is no secret.
@@ -58,6 +59,7 @@ class Flags:
     ca_file: str = ""
     password_fd: int | None = None
     new_password_fd: int | None = None
+    pin_fd: int | None = None
     setup_fd: int | None = None
     link_fd: int | None = None
     secrets_file: str = ""

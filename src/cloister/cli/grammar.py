@@ -6,6 +6,7 @@ Knows typer; refuses to know any single command.
 from __future__ import annotations
 
 import difflib
+import re
 from typing import Annotated, Any
 
 import typer
@@ -14,13 +15,24 @@ from typer.core import TyperCommand, TyperGroup
 from cloister.cli import guide, shell
 from cloister.cli.faults import Refused
 
+# Ids are base64url: one of 64 begins with a dash. Long enough not to be somebody's short flag.
+_DASHED = re.compile(r"-[A-Za-z0-9_][A-Za-z0-9_-]{2,}")
 _HELP = {"help_option_names": ["--help", "-h"]}
 # Its own flags come from the relay's table of settings, so the relay reads them.
 OPEN = {**_HELP, "ignore_unknown_options": True, "allow_extra_args": True}
 
 
 class Command(TyperCommand):
-    """A command whose help begins with examples."""
+    """A command whose help begins with examples; it takes an id for what it is, also one that begins with a dash."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        options = {name: one for one in self.get_params(ctx) for name in one.opts}
+        ids: list[str] = []
+        rest: list[str] = []
+        for before, word in zip(["", *args], args, strict=False):
+            taken = before in options and not getattr(options[before], "is_flag", False)
+            (ids if _DASHED.fullmatch(word) and word[:2] not in options and not taken else rest).append(word)
+        return super().parse_args(ctx, [*rest, "--", *ids] if ids and "--" not in args else args)
 
     def get_help(self, ctx: Any) -> str:
         return guide.command(path_of(ctx), self)

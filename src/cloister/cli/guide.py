@@ -41,6 +41,12 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "cloister account signout": ("cloister account signout", "cloister account signout --wipe"),
     "cloister account key-file": ("cloister account key-file ~/robot.key",),
     "cloister account password": ("cloister account password",),
+    "cloister account pin": ("cloister account pin set", "cloister account pin remove"),
+    "cloister account pin set": (
+        "cloister account pin set",
+        "cloister account pin set --pin-fd 3 3< pin",
+    ),
+    "cloister account pin remove": ("cloister account pin remove",),
     "cloister account devices": ("cloister account devices ls", "cloister account devices rm phone"),
     "cloister account devices ls": ("cloister account devices ls",),
     "cloister account devices rm": ("cloister account devices rm phone",),
@@ -79,6 +85,10 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "cloister verify": ("cloister verify person bo", "cloister verify log harbour"),
     "cloister verify person": ("cloister verify person bo",),
     "cloister verify log": ("cloister verify log harbour",),
+    "cloister verify web": (
+        "cloister verify web https://cloister.example",
+        "cloister verify web https://cloister.example --record files.json",
+    ),
     "cloister verify evidence": (
         "cloister verify evidence fork.json --save harbour",
         "cloister verify evidence fork.json",

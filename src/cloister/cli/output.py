@@ -146,14 +146,15 @@ class Output:
 
     def stop(self, stop: Any) -> None:
         """A sphere that sends nothing more, in the words of its fault (a ``Stop`` record)."""
-        entry = words(stop.code)
+        entry = words("stop.signed-both") if stop.who else words(stop.code)
+        parts = {name: text.replace("{who}", stop.who) for name, text in _parts(entry).items()}
         if self.json:
-            self._write(self.err, json.dumps({"v": VERSION, "code": stop.code, **_parts(entry)}))
+            self._write(self.err, json.dumps({"v": VERSION, "code": stop.code, **parts}))
             return
         self.close_line()
-        said = " ".join((entry["why"], entry["next"]))
+        said = " ".join((parts["why"], parts["next"]))
         self._write(self.err, self.paint(str(words("word.stop")), RED, self.err) + escape(said))
-        self._write(self.err, escape(entry["you"]))
+        self._write(self.err, escape(parts["you"]))
 
     def _write(self, stream: TextIO, text: str) -> None:
         if self.open_line:

@@ -18,7 +18,7 @@ from cloister.cli.faults import LOCKED, OK, Refused
 from cloister.cli.flags import Flags
 from cloister.cli.output import Output, say
 from cloister.cli.secrets import Secrets
-from cloister.errors import AuthFailed, LocalError, VaultError
+from cloister.errors import AuthFailed, LocalError, UsageError, VaultError
 
 if TYPE_CHECKING:
     from cloister.client import Client
@@ -151,6 +151,8 @@ async def unlock(shell: Shell, client: Client, *, ask: bool = False) -> None:
         except (VaultError, LocalError):
             agent.lock(shell.agent_path)
     login = client.account.login
+    if client.has_pin and await _unlock_with_pin(shell, client):
+        return
     password = shell.secrets.given("password")
     if password is None:
         if shell.secrets.terminal is None:
@@ -163,6 +165,28 @@ async def unlock(shell: Shell, client: Client, *, ask: bool = False) -> None:
         raise Refused("wrong-password", LOCKED, code="E_AUTH") from None
     shell.out.close_line()
     keep(shell, client)
+
+
+async def _unlock_with_pin(shell: Shell, client: Client) -> bool:
+    """False when it turns out that the PIN was never set: the password opens."""
+    pin = shell.secrets.given("pin")
+    if pin is None:
+        if shell.secrets.terminal is None:
+            raise Refused("locked-pin", LOCKED)
+        pin = shell.secrets.ask("ask.pin", hidden=True, source="pin")
+    try:
+        with shell.out.step(say("step.opening-keys")):
+            await client.unlock_with_pin(pin)
+    except UsageError:
+        return False
+    except AuthFailed as error:
+        left = error.data.get("left")
+        if left:
+            raise Refused("wrong-pin", LOCKED, code="E_AUTH", n=left) from None
+        raise Refused("pin-closed" if left == 0 else "pin-refused", LOCKED, code="E_AUTH") from None
+    shell.out.close_line()
+    keep(shell, client)
+    return True
 
 
 def keep(shell: Shell, client: Client) -> None:

@@ -9,8 +9,9 @@ import os
 import sys
 from collections.abc import Sequence
 
+from cloister import __version__
 from cloister.cli import shell as shells
-from cloister.cli.faults import FAILED, INTERRUPTED, Refused
+from cloister.cli.faults import FAILED, INTERRUPTED, OK, Refused
 from cloister.cli.flags import Flags, split
 from cloister.cli.output import Output, say, standard
 from cloister.cli.secrets import Secrets
@@ -26,6 +27,10 @@ def run(argv: Sequence[str]) -> int:
         standard(quiet_flags).fault(error)
         return error.exit_code
     out = standard(flags)
+    if list(rest) == ["version"]:
+        # The tree of commands takes longer to load than this takes to say.
+        out.result({"version": __version__}, f"cloister {__version__}")
+        return OK
     shell = shells.Shell(flags, out, Secrets(flags))
     shells.use(shell)
     try:

@@ -78,6 +78,17 @@ def verify_evidence(
         verifying.evidence(shell.current(), file)
 
 
+@verify.command("web", cls=Command)
+def verify_web(
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Where the server is, like https://host.")],
+    record: Annotated[str, typer.Option("--record", metavar="FILE", help="Compare with this files.json.")] = "",
+) -> None:
+    """Check that a server serves this version's browser app, unchanged."""
+    from cloister.cli.commands import web
+
+    shell.go(web.web(shell.current(), address, record))
+
+
 # --- administration -----------------------------------------------------------------------------------------------
 
 admin = add(app, "admin", "Run the server: health, people, sign-up. Never content.")

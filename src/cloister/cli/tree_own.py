@@ -120,6 +120,25 @@ def account_key_file(
     shell.go(accounts.key_file(shell.current(), file))
 
 
+pin = add(account, "pin", "A short secret that opens this device only.")
+
+
+@pin.command("set", cls=Command)
+def pin_set() -> None:
+    """Open this device with 6 to 12 digits instead of the password; ten tries, and only with the server."""
+    from cloister.cli.commands import pins
+
+    shell.go(pins.put(shell.current()))
+
+
+@pin.command("remove", cls=Command)
+def pin_remove() -> None:
+    """Open this device with the password again."""
+    from cloister.cli.commands import pins
+
+    shell.go(pins.remove(shell.current()))
+
+
 devices = add(account, "devices", "The devices of your account.")
 
 
