@@ -8,6 +8,7 @@ from typing import Any
 from cloister.account.login import login_name, origin
 from cloister.account.password import check_new, stretch
 from cloister.account.session import token_hash
+from cloister.errors import WeakPassword
 
 
 def _ppf(given: dict[str, Any]) -> dict[str, str]:
@@ -28,9 +29,18 @@ def _new_password(given: dict[str, Any]) -> bool:
     return True
 
 
+def _enough(password: str, login: str) -> bool:
+    try:
+        check_new(password, login)
+    except WeakPassword:
+        return False
+    return True
+
+
 OPS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "ppf": _ppf,
     "new-password": _new_password,
+    "new-passwords": lambda given: [_enough(one, given["login"]) for one in given["passwords"]],
     "login-name": lambda given: login_name(given["text"]),
     "origin": lambda given: origin(given["url"]),
     "session-hash": lambda given: token_hash(given["token"]).hex(),

@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from cloister.account.password import check_new
+from cloister.errors import WeakPassword
 from vectors.generate import Case, bad, good, rng
 
 ORIGIN: Final = (
@@ -24,6 +26,15 @@ DRAFT: Final = {
     "salt": "65c7df7043958a926270dca4bf17f29c",
     "ver": 1,
 }
+
+
+def enough(password: str, login: str) -> bool:
+    """PPF-003; the estimator itself cannot be written out here."""
+    try:
+        check_new(password, login)
+    except WeakPassword:
+        return False
+    return True
 
 
 def lp(*parts: bytes) -> bytes:
@@ -45,6 +56,26 @@ def ppf(given: dict[str, Any]) -> dict[str, str]:
         name: HKDF(hashes.SHA256(), 32, scope, lp(b"sph/1", b"ppf-" + name.encode(), b"")).derive(ikm).hex()
         for name in ("auth", "kek")
     }
+
+
+PIECES: Final = """
+password monkey dragon sunshine charlie ashley qwerty asdfgh zxcvb 1qaz2wsx abcdef 98765 poiuy aaaa 121212 1984 2024
+07/1999 31.12.1975 2.3.44 heron orchid lantern thimble quarry walnut kettle baptiste merlot p4ssw0rd m0nk3y $unshine
+ada ada1 cloister the and of me you x7 q! zj 4k vw \u00e4\u00f6 stra\u00dfe \u043f\u0430\u0440\u043e\u043b\u044c
+\u6f22 \U0001f980 \U0001f40d \u20ac
+"""
+
+
+def passwords(count: int) -> list[str]:
+    """Texts about as hard as the rule asks for, from words, runs, dates, leet and a little chance."""
+    pieces, draw, found = PIECES.split(), rng("passwords"), []
+    for _ in range(count):
+        text, easy = "", draw(1)[0] < 160
+        while len(text) < 12:
+            text += pieces[draw(1)[0] % (20 if easy else len(pieces))]
+            text += "" if easy else ("", "-", " ", ".", "_")[draw(1)[0] % 5]
+        found.append(text.title() if draw(1)[0] < 40 else text)
+    return found
 
 
 def cases() -> list[Case]:
@@ -96,6 +127,11 @@ def cases() -> list[Case]:
         "words": "seventeen quiet herons",
     }.items():
         found.append(good(f"new-password-{name}", "PPF-002", "new-password", {"password": text, "login": "ada"}, True))
+    chosen = passwords(300)
+    verdicts = [enough(one, "ada") for one in chosen]
+    given = {"passwords": chosen, "login": "ada"}
+    found.append(good("new-passwords", "PPF-003", "new-passwords", given, verdicts))
+    found[-1]["origin"] = "the estimator of the Python side"
     for text, name in {"ada": "ada", "Ada.L-1_X": "ada.l-1_x", "0": "0", "a" * 63: "a" * 63}.items():
         found.append(good(f"login-{len(found)}", "PPF-005", "login-name", {"text": text}, name))
     for text in ("", "-a", "_a", "a b", "\u00e4da", "a" * 64, "\u212aim", "a\n", "a@b"):
