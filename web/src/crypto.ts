@@ -58,9 +58,9 @@ function same(left: Uint8Array, right: Uint8Array): boolean {
   return difference === 0;
 }
 
-/** Compare in constant time; throw `error` when different (CRY-002). */
-export function requireEqual(left: Uint8Array, right: Uint8Array, error: CloisterError): void {
-  if (!same(left, right)) throw error;
+/** Compare in constant time; throw `error` when different (CRY-002). Where many are compared it is made only then. */
+export function requireEqual(left: Uint8Array, right: Uint8Array, error: CloisterError | (() => CloisterError)): void {
+  if (!same(left, right)) throw typeof error === "function" ? error() : error;
 }
 
 export function sha256(data: Uint8Array): Bytes {
@@ -76,22 +76,40 @@ export function hkdfSha256(ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, 
   return own(hkdf(nobleSha256, ikm, salt.length === 0 ? undefined : salt, info, length));
 }
 
-async function aesKey(key: Uint8Array, use: "encrypt" | "decrypt"): Promise<CryptoKey> {
-  return subtle.importKey("raw", own(key), "AES-GCM", false, [use]);
+/** A key of AES-256-GCM held by the platform: used often, or kept by the browser without ever being readable. */
+export type HeldKey = CryptoKey;
+
+/** Hand 32 bytes to the platform, which does not give them back. */
+export function aeadKey(key: Uint8Array): Promise<HeldKey> {
+  return subtle.importKey("raw", own(key), "AES-GCM", false, ["encrypt", "decrypt"]);
+}
+
+/** A fresh key that nobody can read (VLT-004). */
+export function newHeldKey(): Promise<HeldKey> {
+  return subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);
+}
+
+function held(key: Uint8Array | HeldKey): HeldKey | Promise<HeldKey> {
+  return key instanceof Uint8Array ? aeadKey(key) : key;
 }
 
 /** AES-256-GCM: ciphertext followed by the 16-byte tag (CRY-003). */
-export async function aeadSeal(key: Uint8Array, nonce: Uint8Array, text: Uint8Array, aad: Uint8Array): Promise<Bytes> {
+export async function aeadSeal(key: Uint8Array | HeldKey, nonce: Uint8Array, text: Uint8Array, aad: Uint8Array): Promise<Bytes> {
   const algorithm = { name: "AES-GCM", iv: own(nonce), additionalData: own(aad) };
-  return new Uint8Array(await subtle.encrypt(algorithm, await aesKey(key, "encrypt"), own(text)));
+  return new Uint8Array(await subtle.encrypt(algorithm, await held(key), own(text)));
 }
 
 /** Inverse of aeadSeal. Throws DecryptFailed for every kind of failure (CRY-003). */
-export async function aeadOpen(key: Uint8Array, nonce: Uint8Array, sealed: Uint8Array, aad: Uint8Array): Promise<Bytes> {
-  if (key.length !== 32 || nonce.length !== 12) throw new DecryptFailed("aead");
+export async function aeadOpen(
+  key: Uint8Array | HeldKey,
+  nonce: Uint8Array,
+  sealed: Uint8Array,
+  aad: Uint8Array,
+): Promise<Bytes> {
+  if ((key instanceof Uint8Array && key.length !== 32) || nonce.length !== 12) throw new DecryptFailed("aead");
   try {
     const algorithm = { name: "AES-GCM", iv: own(nonce), additionalData: own(aad) };
-    return new Uint8Array(await subtle.decrypt(algorithm, await aesKey(key, "decrypt"), own(sealed)));
+    return new Uint8Array(await subtle.decrypt(algorithm, await held(key), own(sealed)));
   } catch {
     throw new DecryptFailed("aead");
   }

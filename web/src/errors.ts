@@ -65,11 +65,33 @@ export class WeakPassword extends LocalError { static override readonly code = "
 /** `data.reason`: form or common. */
 export class WeakPin extends LocalError { static override readonly code = "L_PIN"; }
 export class NotFound extends LocalError { static override readonly code = "L_NOT_FOUND"; }
+export class Locked extends LocalError { static override readonly code = "L_LOCKED"; }
+export class Unreachable extends LocalError { static override readonly code = "L_UNREACHABLE"; }
+export class Queued extends LocalError { static override readonly code = "L_QUEUED"; }
+export class DiskTrouble extends LocalError { static override readonly code = "L_DISK"; }
+export class AlreadyRunning extends LocalError { static override readonly code = "L_ONE_WRITER"; }
+/** A copy of this device has spoken: it signs nothing more (CLT-014). */
+export class DeviceRetired extends LocalError { static override readonly code = "L_RETIRED"; }
+/** This device was removed from its account (CLT-007). */
+export class DeviceRevoked extends LocalError { static override readonly code = "L_REVOKED"; }
+/** Another device made a new master key that has not arrived here. */
+export class MasterKeyDue extends LocalError { static override readonly code = "L_MASTER_KEY"; }
 
 const RELAY = [
   AuthFailed, RateLimited, Forbidden, StaleHead, StaleEpoch, IncompleteWraps, BadFormat, VersionTooOld, TooLarge,
   Conflict, Busy, Internal,
 ];
+const HERE = [
+  FormatError, SignatureInvalid, DecryptFailed, KeyUnknown, CommitmentMismatch, NotMember, LogInvalid, LogFork, LogRollback,
+  Gap, Replay, Downgrade, KeyChanged, VaultError, Expired, UsageError, WeakPassword, WeakPin, NotFound, Locked, Unreachable,
+  Queued, DiskTrouble, AlreadyRunning, DeviceRetired, DeviceRevoked, MasterKeyDue,
+];
+
+/** The error of a code, as it was on the other side of a border; an unknown code is L_INTERNAL. */
+export function errorOf(code: string, detail: string, options: ConstructorParameters<typeof CloisterError>[1]): CloisterError {
+  const kind = [...RELAY, ...HERE].find((one) => one.code === code) ?? CloisterError;
+  return new kind(detail, options);
+}
 
 /** Build the RelayError for a relay's JSON body; unknown codes become E_INTERNAL (ERR-002). */
 export function relayError(body: Record<string, unknown>): RelayError {

@@ -10,7 +10,7 @@ import * as srp from "../src/account/srp.ts";
 import * as unlock from "../src/account/unlock.ts";
 import * as vault from "../src/account/vault.ts";
 import { aeadSeal, ed25519Public, hpkeSeal, randomBytes } from "../src/crypto.ts";
-import { CloisterError, VaultError } from "../src/errors.ts";
+import { CloisterError, FormatError, VaultError } from "../src/errors.ts";
 import * as certificate from "../src/protocol/certificate.ts";
 import * as commit from "../src/protocol/commit.ts";
 import * as dauth from "../src/protocol/dauth.ts";
@@ -256,7 +256,7 @@ describe("an account", () => {
     expect(tried.tag).toEqual(enrolment.tag);
     expect(await unlock.finish(pinned, tried.a, enrolment.pep)).toEqual(vk);
     await expect(unlock.finish(pinned, tried.a, randomBytes(32))).rejects.toThrow("pepper");
-    await expect(vault.withPassword(pinned, vk, kek, randomBytes)).rejects.toThrow(VaultError);
+    await expect(vault.withPassword(pinned, vk, kek, randomBytes)).rejects.toThrow(FormatError);
     expect(vault.without(pinned, "pin").openers.pin).toBeUndefined();
   });
 

@@ -34,6 +34,20 @@ export function identityScalar(random: Uint8Array): Bytes {
   return Uint8Array.from({ length: 48 }, (_, at) => parseInt(text.slice(2 * at, 2 * at + 2), 16));
 }
 
+/** A fresh identity scalar (SLOT-004). */
+export const newIdentity = (rng: Rng): Bytes => identityScalar(rng(56));
+
+/** Fresh MK and RK of generation 1. */
+export function newRoots(rng: Rng): Roots {
+  return { mk: rng(32), rk: rng(32), mkv: 1 };
+}
+
+/** Fresh DK and DE; `kem` is xwing or p384. */
+export function newDevice(rng: Rng, kem = "xwing"): Promise<DeviceKeys> {
+  const dkSeed = rng(32);
+  return device(dkSeed, kem, kem === "p384" ? identityScalar(rng(56)) : rng(32));
+}
+
 export function accountId(ik: Uint8Array): string {
   return identityId(jwkPublic(ik));
 }

@@ -43,13 +43,13 @@ function repeats(text: string[]): boolean {
   return [1, 2, 3, 4, 5, 6].some((unit) => text.every((one, at) => at < unit || one === text[at - unit]));
 }
 
-/** Refuse a new password among the first guesses (PPF-003). Throws WeakPassword. */
-export function checkNew(password: string, login: string): void {
+/** Refuse a new password among the first guesses (PPF-003). Throws WeakPassword; Unreachable without the word lists. */
+export async function checkNew(password: string, login: string): Promise<void> {
   prepare(password);
   const text = password.normalize("NFC").toLowerCase();
   const characters = [...text];
   if (LISTED.has(text) || new Set(characters).size < 4 || repeats(characters)) refuse("common");
-  if (guesses(text, login) < GUESSABLE) refuse("common");
+  if ((await guesses(text, login)) < GUESSABLE) refuse("common");
 }
 
 export interface Account {

@@ -5,7 +5,7 @@
  */
 
 import type { Bytes, Rng } from "../crypto.ts";
-import { LogRollback, VaultError } from "../errors.ts";
+import { FormatError, LogRollback, VaultError } from "../errors.ts";
 import { type JsonObject, b64d, b64e, textBytes } from "../protocol/encoding.ts";
 import { decode, deviceSigner, sign, verifyEd25519 } from "../protocol/jws.ts";
 import { openBox, sealBox, sealed } from "./box.ts";
@@ -14,6 +14,8 @@ import { slotAad, slotKey } from "./slots.ts";
 
 const TYP = "sph-state+1";
 const NONE = new Uint8Array(0);
+/** Bytes of the sealed slot the relay takes (SLOT-014). */
+const LIMIT = 262_144;
 
 /** Counter and H(SI) of the highest state this device has accepted or written (SLOT-016). */
 export interface Pin {
@@ -48,6 +50,7 @@ export async function seal(
   const body = { id: account, ctr, ...link, content };
   const compact = await sign(TYP, { kid: author.dv }, body, deviceSigner(author.dkSeed));
   const slot = await sealBox(key(mk, account), textBytes(compact), aad(account, ctr), rng);
+  if (slot.length > LIMIT) throw new FormatError("SLOT-014");
   return { slot, pin: { ctr, digest: decode(compact, TYP).digest } };
 }
 

@@ -6,7 +6,7 @@
 
 import common from "../../../src/cloister/account/common.json" with { type: "json" };
 import { type Bytes, type Rng, argon2id, ed25519Public, ed25519Sign, requireEqual, sha256 } from "../crypto.ts";
-import { NotFound, VaultError, WeakPin } from "../errors.ts";
+import { VaultError, WeakPin } from "../errors.ts";
 import { b64d, b64e, kdf, lp, textBytes } from "../protocol/encoding.ts";
 import { ARGON2 } from "./password.ts";
 import { type Vault, openWithKey, withKey } from "./vault.ts";
@@ -67,7 +67,7 @@ export async function enrol(
 }
 
 function local(vault: Vault): NonNullable<Vault["pin"]> {
-  if (vault.pin === undefined) throw new NotFound("no PIN is set");
+  if (vault.pin === undefined) throw new VaultError("no PIN is set");
   return vault.pin;
 }
 

@@ -4,8 +4,8 @@
  * Stores nothing itself. Spec: VLT-001 to VLT-005, VLT-007, VLT-008.
  */
 
-import type { Bytes, Rng } from "../crypto.ts";
-import { FormatError, NotFound, VaultError } from "../errors.ts";
+import type { Bytes, HeldKey, Rng } from "../crypto.ts";
+import { FormatError, NotFound } from "../errors.ts";
 import { type JsonObject, b64d, b64e, jsonEmit, jsonParse, kdf, lp } from "../protocol/encoding.ts";
 import { shape } from "../protocol/shape.ts";
 import { openBox, sealBox } from "./box.ts";
@@ -76,7 +76,7 @@ function openerOf(vault: Vault, kind: OpenerKind): Opener {
 
 /** The vault with an opener by password; not while a PIN is set (VLT-003, VLT-005). */
 export async function withPassword(vault: Vault, vk: Uint8Array, kek: Uint8Array, rng: Rng): Promise<Vault> {
-  if (vault.openers.pin !== undefined) throw new VaultError("VLT-005");
+  if (vault.openers.pin !== undefined) throw new FormatError("VLT-005");
   const salt = rng(32);
   const box = await sealBox(passwordKey(vault, kek, salt), vk, aad(vault, "pw"), rng);
   return { ...vault, openers: { ...vault.openers, pw: { salt: b64e(salt), box: b64e(box) } } };
@@ -86,7 +86,7 @@ export async function withPassword(vault: Vault, vk: Uint8Array, kek: Uint8Array
 export async function withKey(
   vault: Vault,
   kind: Exclude<OpenerKind, "pw">,
-  key: Uint8Array,
+  key: Uint8Array | HeldKey,
   vk: Uint8Array,
   rng: Rng,
 ): Promise<Vault> {
@@ -96,9 +96,12 @@ export async function withKey(
   return { ...vault, openers };
 }
 
+/** The vault without one way in; `pin` goes with its unlock record. */
 export function without(vault: Vault, kind: OpenerKind): Vault {
   const { [kind]: _, ...openers } = vault.openers;
-  return { ...vault, openers };
+  if (kind !== "pin") return { ...vault, openers };
+  const { pin: _record, ...rest } = vault;
+  return { ...rest, openers };
 }
 
 /** VK by password (VLT-003). Throws VaultError, NotFound. */
@@ -108,7 +111,7 @@ export async function openWithPassword(vault: Vault, kek: Uint8Array): Promise<B
 }
 
 /** VK by the key of a session, a key file or a PIN (VLT-004). Throws VaultError, NotFound. */
-export async function openWithKey(vault: Vault, kind: OpenerKind, key: Uint8Array): Promise<Bytes> {
+export async function openWithKey(vault: Vault, kind: OpenerKind, key: Uint8Array | HeldKey): Promise<Bytes> {
   return openBox(key, b64d(openerOf(vault, kind).box), aad(vault, kind), 32);
 }
 

@@ -101,3 +101,8 @@ export async function admit(
   await checkSignature(state, envelope);
   return next;
 }
+
+/** The wire form [dv, seq, H] of a chain head, for `tails` and `heads` (LOG-017). */
+export function tailOf(dv: string, head: ChainHead | undefined): [dv: string, seq: number, h: string] {
+  return head === undefined ? [dv, 0, ""] : [dv, head.seq, head.digest];
+}

@@ -17,6 +17,18 @@ interface Known {
 
 type Since<T> = { at: number; value: T }[];
 
+/** Everything but the digests and the state at the head, as plain data. */
+export interface HistoryDump {
+  readonly epochs: Since<Epoch>;
+  readonly marks: Since<true>;
+  readonly modes: Since<string>;
+  readonly policies: Since<Policy>;
+  readonly roles: ReadonlyMap<string, Since<string>>;
+  /** Spans with `to` -1 while open: a record of the store knows no infinity. */
+  readonly devices: ReadonlyMap<string, Known>;
+  readonly tails: ReadonlyMap<string, Tail[]>;
+}
+
 /** The last value set not after `seq`. */
 function at<T>(values: Since<T> | undefined, seq: number): T | undefined {
   if (values === undefined) return undefined;
@@ -40,9 +52,13 @@ export class History {
   readonly #tails = new Map<string, Tail[]>();
   #state: SphereState;
 
-  /** Begins with the state after entry 0. */
-  constructor(state: SphereState) {
+  /** Begins with the state after entry 0; `digests` only to load what was dumped. */
+  constructor(state: SphereState, digests?: readonly Bytes[]) {
     this.#state = state;
+    if (digests !== undefined) {
+      this.#digests.push(...digests);
+      return;
+    }
     if (state.seq !== 0) throw new LogInvalid("LOG-020");
     this.#take(state);
   }
@@ -78,6 +94,32 @@ export class History {
       this.#tails.set(tail.dv, held);
       held.push(tail);
     }
+  }
+
+  /** For the store; the digests are kept beside it. */
+  dump(): HistoryDump {
+    const devices = [...this.#devices].map(([dv, { owner, dk, spans }]): [string, Known] =>
+      [dv, { owner, dk, spans: spans.map(({ from, to }) => ({ from, to: to === Infinity ? -1 : to })) }]);
+    return {
+      epochs: this.#epochs, marks: this.#marks, modes: this.#modes, policies: this.#policies, roles: this.#roles,
+      devices: new Map(devices), tails: this.#tails,
+    };
+  }
+
+  /** Inverse of `dump`, with the digests of all entries and the state after the last. Throws LogInvalid. */
+  static load(dump: HistoryDump, digests: readonly Bytes[], state: SphereState): History {
+    if (digests.length !== state.seq + 1) throw new LogInvalid("LOG-020");
+    const made = new History(state, digests);
+    made.#epochs.push(...dump.epochs);
+    made.#marks.push(...dump.marks);
+    made.#modes.push(...dump.modes);
+    made.#policies.push(...dump.policies);
+    for (const [id, held] of dump.roles) made.#roles.set(id, [...held]);
+    for (const [dv, { owner, dk, spans }] of dump.devices) {
+      made.#devices.set(dv, { owner, dk, spans: spans.map(({ from, to }) => ({ from, to: to < 0 ? Infinity : to })) });
+    }
+    for (const [dv, held] of dump.tails) made.#tails.set(dv, [...held]);
+    return made;
   }
 
   /** The state at the head. */

@@ -156,6 +156,12 @@ export function activeDevicesOf(state: SphereState, member: Member): Device[] {
   return member.devices.map((dv) => state.devices.get(dv)!).filter((one) => one.status === "active");
 }
 
+/** Active devices of one member, ascending by name; none for a stranger. */
+export function devicesOf(state: SphereState, id: string): Device[] {
+  const member = state.members.get(id);
+  return member === undefined ? [] : activeDevicesOf(state, member).sort((a, b) => ascending(a.dv, b.dv));
+}
+
 /** The member whose active device `dv` is. */
 export function author(state: SphereState, dv: string): Member | undefined {
   const device = state.devices.get(dv);

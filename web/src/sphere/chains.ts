@@ -89,14 +89,18 @@ export function trim(runs: Run[], floor: number): number {
   return given.at(-1)?.last ?? floor;
 }
 
-/** What is missing below and between the runs, ascending; `policy` is the present one (RUN-012, RUN-013). */
-export function gaps(chain: Chain, policy: Policy, now: number): Gap[] {
+/**
+ * What is missing below and between the runs, ascending; `policy` is the present one (RUN-012, RUN-013). And behind them,
+ * when somebody signed that the chain goes on to `upto` (CLT-037).
+ */
+export function gaps(chain: Chain, policy: Policy, now: number, upto = 0): Gap[] {
   const found: Gap[] = [];
   let before = { last: chain.floor, iat: 0 };
+  const silent = (): boolean => policy.retention > 0 && before.iat <= now - policy.retention * DAY;
   for (const run of chain.runs) {
-    const silent = policy.retention > 0 && before.iat <= now - policy.retention * DAY;
-    if (run.first > before.last + 1) found.push({ first: before.last + 1, last: run.first - 1, silent });
+    if (run.first > before.last + 1) found.push({ first: before.last + 1, last: run.first - 1, silent: silent() });
     before = run;
   }
+  if (upto > before.last) found.push({ first: before.last + 1, last: upto, silent: silent() });
   return found;
 }

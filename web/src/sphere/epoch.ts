@@ -1,7 +1,7 @@
 /**
  * Epoch secrets: derived, committed to in the log, linked backwards. The commitment alone makes a secret the right one.
  *
- * Spec: EPO-001 to EPO-005.
+ * Spec: EPO-001 to EPO-005, EPO-010.
  */
 
 import { type Bytes, type Rng, aeadOpen, aeadSeal, concat, own, requireEqual } from "../crypto.ts";
@@ -10,6 +10,7 @@ import { kdf, lp } from "../protocol/encoding.ts";
 
 const NONE = new Uint8Array(0);
 const LINK = 60;
+const MANY_MESSAGES = 1000;
 
 export interface EpochKey {
   sph: string;
@@ -52,6 +53,15 @@ export function check(secret: Uint8Array, entry: EpochEntry, sph: string): Epoch
   if (secret.length !== 32) throw new CommitmentMismatch("EPO-003");
   requireEqual(commitment(secret, entry.prev, sph, entry.n), entry.kc, new CommitmentMismatch("EPO-003"));
   return { sph, n: entry.n, secret: own(secret), prev: own(entry.prev) };
+}
+
+/**
+ * Whether a new epoch should be made before speaking: a soft mark, never a reason to refuse (EPO-010). `began` is the
+ * earlier of the entry's iat and when this device first saw it, `T` in seconds (0: never), `opened` how many messages
+ * this device has opened under it.
+ */
+export function isOld(began: number, now: number, T: number, opened: number): boolean {
+  return (T > 0 && now - began > T) || opened > MANY_MESSAGES;
 }
 
 const linkKey = ({ secret, prev, sph, n }: EpochKey): Bytes => kdf(secret, prev, "prev-key", lp(sph, n), 32);

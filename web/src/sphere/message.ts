@@ -87,6 +87,9 @@ export async function seal(
   key?: EpochKey,
   thr?: Uint8Array,
 ): Promise<string> {
+  if (key !== undefined && (key.sph !== speaker.sph || key.n !== place.ep || payload.pt === true)) {
+    throw new FormatError("MSG-004");
+  }
   const content = payloads.encode(payload);
   const mid = rng(16);
   const { seq, ph, ls, lh, ep, tries = 0 } = place;
@@ -106,7 +109,7 @@ async function contentOf({ envelope, head }: Message, key: EpochKey | undefined)
   if (head.enc === "none") return envelope.payload;
   if (key === undefined || key.sph !== head.sph || key.n !== head.ep) throw new KeyUnknown("MSG-008");
   const { key: cipher, cm } = material(key, head.kid, b64d(head.mid));
-  requireEqual(cm, b64d(head.cm!), new DecryptFailed("MSG-005"));
+  requireEqual(cm, b64d(head.cm!), () => new DecryptFailed("MSG-005"));
   return unpad(await aeadOpen(cipher, b64d(head.n!), envelope.payload, envelope.headerPart));
 }
 

@@ -37,10 +37,7 @@ export interface Slot {
 
 /** A title as it will be sealed, with a fresh blind (META-002). Throws FormatError. */
 export function prepare(text: Text, rng: Rng): Opened {
-  const { title, topic, icon } = text;
-  const value = { title, topic, icon };
-  TEXT(value);
-  return { text, content: jsonEmit(value), blind: rng(BLIND) };
+  return { text, content: jsonEmit(clear(text)), blind: rng(BLIND) };
 }
 
 /** mh (META-002). */
@@ -48,9 +45,26 @@ export function commitment(blind: Uint8Array, content: Uint8Array): Bytes {
   return sha256(lp("meta", blind, content));
 }
 
-/** The body in a sphere that is not encrypted (META-005). */
+/** The commitment of an opened text as a body writes it; empty for a clear one. */
+export function mhOf({ blind, content }: Opened): string {
+  return blind.length === 0 ? "" : b64e(commitment(blind, content));
+}
+
+/** The body in a sphere that is not encrypted (META-005). Throws FormatError. */
 export function clear({ title, topic, icon }: Text): JsonObject {
-  return { title, topic, icon };
+  const value = { title, topic, icon };
+  TEXT(value);
+  return value;
+}
+
+/** A clear text in the form of an opened one: no blind, no commitment (META-005). */
+export function unsealed(text: Text): Opened {
+  return { text, content: jsonEmit(clear(text)), blind: new Uint8Array(0) };
+}
+
+/** An opened text from its kept bytes. Throws FormatError. */
+export function reopen(content: Uint8Array, blind: Uint8Array): Opened {
+  return { text: textOf(content), content, blind };
 }
 
 function material(key: EpochKey, slot: Slot, n16: Uint8Array): { key: Bytes; cm: Bytes } {
@@ -60,8 +74,9 @@ function material(key: EpochKey, slot: Slot, n16: Uint8Array): { key: Bytes; cm:
 
 const aadOf = ({ kid, sph, seq, prev, ep }: Slot): Bytes => lp("sph/1 meta", kid, sph, seq, prev, ep);
 
-/** The sealed body (META-001). */
+/** The sealed body (META-001). Throws FormatError for the key of another epoch. */
 export async function seal(opened: Opened, slot: Slot, key: EpochKey, rng: Rng): Promise<JsonObject> {
+  if (key.n !== slot.ep || key.sph !== slot.sph) throw new FormatError("META-001");
   const n16 = rng(16);
   const nonce = rng(12);
   const { key: cipher, cm } = material(key, slot, n16);

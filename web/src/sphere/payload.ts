@@ -15,6 +15,8 @@ const KINDS: ReadonlyMap<string, Check> = new Map(
   Object.entries(table.kinds).map(([name, members]) => [name, shape({ ...table.common, ...members })]),
 );
 const TARGETS = ["msg", "comment"];
+/** Who may delete the words of others and keeps a title through epochs. */
+export const MODERATORS: readonly string[] = ["owner", "admin"];
 
 /** In the form of the wire. */
 export type Payload = { cid: string; pt?: true } & (
@@ -52,6 +54,6 @@ export function checkTarget(change: Payload, target: Payload): void {
 /** Whether a member may change another's words (MSG-012). Throws NotMember. */
 export function checkChange(change: Payload, author: string, role: string, targetAuthor: string): void {
   const foreign = author !== targetAuthor;
-  const moderates = role === "owner" || role === "admin";
+  const moderates = MODERATORS.includes(role);
   if (foreign && (change.k === "edit" || (change.k === "delete" && !moderates))) throw new NotMember("MSG-012");
 }

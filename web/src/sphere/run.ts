@@ -234,9 +234,36 @@ class Judge {
   }
 }
 
+/** A frame as far as its form goes: the message, or the code of what is wrong with it. */
+export interface Read {
+  message: Message | undefined;
+  code: string;
+}
+
+/** Read one frame; nothing is verified. */
+export function readFrame(compact: string): Read {
+  try {
+    return { message: messages.decode(compact), code: "" };
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    return { message: undefined, code: error.code };
+  }
+}
+
 /** Judge a page of frames against the log and the chains held (RUN-001 to RUN-016). */
-export async function verifyPage(
+export function verifyPage(
   frames: readonly string[],
+  log: History,
+  chains: ReadonlyMap<string, Chain>,
+  sph: string,
+  held: Known = new Map(),
+): Promise<Page> {
+  return verifyRead(frames.map(readFrame), log, chains, sph, held);
+}
+
+/** As `verifyPage`, of frames already read. */
+export async function verifyRead(
+  frames: readonly Read[],
   log: History,
   chains: ReadonlyMap<string, Chain>,
   sph: string,
@@ -245,35 +272,35 @@ export async function verifyPage(
   const verdicts: Verdict[] = new Array<Verdict>(frames.length);
   const groups = new Map<string, Frame[]>();
   let ahead = 0;
-  for (const [at, compact] of frames.entries()) {
-    const say = (status: Status, code: string, message?: Message): void => {
+  for (const [at, { message, code: wrong }] of frames.entries()) {
+    const say = (status: Status, code: string): void => {
       verdicts[at] = { status, code, message, replaces: "" };
     };
-    let message: Message;
-    try {
-      message = messages.decode(compact);
-    } catch (error) {
-      if (!(error instanceof FormatError)) throw error;
-      say("refused", error.code);
+    if (message === undefined) {
+      say("refused", wrong);
       continue;
     }
     const { kid, ls } = message.head;
     const beyond = ls > log.seq;
     const stranger = !log.knows(kid);
-    if (message.head.sph !== sph) say("refused", REPLAY, message);
-    else if (held.get(known(kid, message.head.seq)) === message.link) say("duplicate", "", message);
-    else if (stranger) say(beyond ? "waiting" : "refused", "C_KEY_UNKNOWN", message);
+    if (message.head.sph !== sph) say("refused", REPLAY);
+    else if (held.get(known(kid, message.head.seq)) === message.link) say("duplicate", "");
+    else if (stranger) say(beyond ? "waiting" : "refused", "C_KEY_UNKNOWN");
     else if (beyond) {
       try {
         await messages.verify(message, log.keyOf(kid));
         ahead = Math.max(ahead, ls);
-        say("waiting", GAP, message);
+        say("waiting", GAP);
       } catch (error) {
         if (!(error instanceof CloisterError)) throw error;
-        say("waiting", BAD_SIGNATURE, message);
+        say("waiting", BAD_SIGNATURE);
       }
-    } else if (barred(log, message)) say("refused", NOT_MEMBER, message);
-    else groups.set(kid, [...(groups.get(kid) ?? []), { at, message }]);
+    } else if (barred(log, message)) say("refused", NOT_MEMBER);
+    else {
+      const group = groups.get(kid);
+      if (group === undefined) groups.set(kid, [{ at, message }]);
+      else group.push({ at, message });
+    }
   }
   const after = new Map(chains);
   const named: Page["named"] = [];
@@ -308,20 +335,18 @@ export async function openPage(
   keys: ReadonlyMap<number, EpochKey>,
   log: History,
 ): Promise<Opened[]> {
-  const opened: Opened[] = [];
-  for (const verdict of verdicts) {
-    const { message } = verdict;
-    if (message === undefined || (verdict.status !== "authentic" && verdict.status !== "version")) continue;
+  const wanted = verdicts.filter((one) => one.message !== undefined && (one.status === "authentic" || one.status === "version"));
+  return Promise.all(wanted.map(async (verdict): Promise<Opened> => {
+    const message = verdict.message!;
     const { kid, ep, ls, seq } = message.head;
     const author = log.ownerOf(kid);
     const role = roleFor(log, kid, seq, ls);
     try {
       const payload = await messages.open(message, keys.get(ep), log.modeAt(ls));
-      opened.push({ verdict, payload, code: "", author, role });
+      return { verdict, payload, code: "", author, role };
     } catch (error) {
       if (!(error instanceof CloisterError)) throw error;
-      opened.push({ verdict, payload: undefined, code: error.code, author, role });
+      return { verdict, payload: undefined, code: error.code, author, role };
     }
-  }
-  return opened;
+  }));
 }

@@ -53,11 +53,28 @@ export async function seal(
   iat: number,
   rng: Rng,
 ): Promise<string> {
+  const [made] = await sealMany(key, epoch, sender, signer, [recipient], iat, rng);
+  return made!.jws;
+}
+
+/** A share for each device, in the order given (SHR-001 to SHR-003). Throws CommitmentMismatch, FormatError. */
+export async function sealMany(
+  key: EpochKey,
+  epoch: Epoch,
+  sender: Party,
+  signer: Signer,
+  recipients: readonly Device[],
+  iat: number,
+  rng: Rng,
+): Promise<{ dv: string; jws: string }[]> {
   check(key.secret, epoch, key.sph);
-  const { dv, owner: id, kem, de } = recipient;
-  const ct = await sealTo(kem, de, info(epoch, key.sph, sender, { id, dv }, kem), key.secret, rng);
-  const body = { k: "share", sph: key.sph, iat, jti: b64e(rng(16)), n: epoch.n, idR: id, dvR: dv, kem, ct: b64e(ct) };
-  return sign("sph-p2p+1", { kid: sender.dv }, body, signer);
+  const made = [];
+  for (const { dv, owner: id, kem, de } of recipients) {
+    const ct = await sealTo(kem, de, info(epoch, key.sph, sender, { id, dv }, kem), key.secret, rng);
+    const body = { k: "share", sph: key.sph, iat, jti: b64e(rng(16)), n: epoch.n, idR: id, dvR: dv, kem, ct: b64e(ct) };
+    made.push({ dv, jws: await sign("sph-p2p+1", { kid: sender.dv }, body, signer) });
+  }
+  return made;
 }
 
 interface Share {

@@ -1,7 +1,7 @@
 import { loginName, origin } from "../../src/account/login.ts";
 import { checkNew, stretch } from "../../src/account/password.ts";
 import { sha256 } from "../../src/crypto.ts";
-import { AuthFailed } from "../../src/errors.ts";
+import { AuthFailed, WeakPassword } from "../../src/errors.ts";
 import { b64d, lp } from "../../src/protocol/encoding.ts";
 import { type Op, hex, unhex } from "./index.ts";
 
@@ -17,10 +17,15 @@ export const OPS: Record<string, Op> = {
     const { auth, kek } = await stretch(password, { ...account, accountKey: key === undefined ? undefined : unhex(key) });
     return { auth: hex(auth), kek: hex(kek) };
   },
-  "new-password": ({ password, login }) => {
-    checkNew(password, login);
+  "new-password": async ({ password, login }) => {
+    await checkNew(password, login);
     return true;
   },
+  "new-passwords": ({ passwords, login }) =>
+    Promise.all((passwords as string[]).map((one) => checkNew(one, login).then(() => true, (error: unknown) => {
+      if (error instanceof WeakPassword) return false;
+      throw error;
+    }))),
   "login-name": ({ text }) => loginName(text),
   origin: ({ url }) => origin(url),
   "session-hash": ({ token }) => hex(sessionHash(token)),

@@ -73,7 +73,8 @@ async function judgeOne(given: Given): Promise<unknown> {
   });
   const [opened] = await run.openPage(page.verdicts, new Map(keys), log);
   if (opened!.payload === undefined) raise(opened!.code);
-  return { text: (opened!.payload as { t?: string }).t ?? "", author: opened!.author, role: opened!.role };
+  const { t, e, v } = opened!.payload as { t?: string; e?: string; v?: string };
+  return { text: t ?? e ?? v ?? "", author: opened!.author, role: opened!.role };
 }
 
 export const OPS: Record<string, Op> = { "run-pages": judgePages, "run-walks": judgeWalks, "run-one": judgeOne };

@@ -18,7 +18,7 @@ function power(group: Group, base: bigint, exponent: bigint): bigint {
   return result;
 }
 
-function serverPublic(group: Group, v: bigint, b: bigint): bigint {
+export function serverPublic(group: Group, v: bigint, b: bigint): bigint {
   return (multiplier(group) * v + generate(group, b)) % group.n;
 }
 
