@@ -1,0 +1,123 @@
+/**
+ * The client: one profile, one account, one device, one relay. Implements what the page may ask for (`api.ts`).
+ *
+ * The account's side stands in `household.ts`; here every question about spheres is handed to the module that answers it.
+ * Reading is local and works offline. As `src/cloister/client/client.py`. Spec: CLT-001 to CLT-035, WEB-003.
+ */
+
+import { guesses } from "../account/guesses.ts";
+import { checkNew } from "../account/password.ts";
+import type { Api, LinkInfo } from "./api.ts";
+import * as doctor from "./doctor.ts";
+import { freshPassword } from "./fresh.ts";
+import { Household, type Options } from "./household.ts";
+import * as links from "./links.ts";
+import * as memory from "./memory.ts";
+import { Profile } from "./profile.ts";
+import type {
+  Finding, InviteInfo, InviteLink, LogLine, Message, OutboxItem, Pending, Person, Request, Row, Rows, SeenRow, SphereInfo,
+  SyncReport,
+} from "./records.ts";
+import * as search from "./search.ts";
+import * as spheres from "./sphere.ts";
+import * as syncing from "./syncing.ts";
+import * as timeline from "./timeline.ts";
+
+export type { Options } from "./household.ts";
+
+/** Open the profile that lies at a place. Throws DiskTrouble, FormatError, UsageError (it is another relay's). */
+export async function openClient(options: Options): Promise<Client> {
+  const profile = new Profile(options.place, options.rng);
+  const client = new Client(profile, options);
+  await client.begin();
+  return client;
+}
+
+export class Client extends Household implements Api {
+  async guesses(login: string, password: string): Promise<{ readonly bits: number; readonly enough: boolean }> {
+    const bits = Math.log2(await guesses(password.normalize("NFC").toLowerCase(), login));
+    try {
+      await checkNew(password, login);
+      return { bits, enough: true };
+    } catch {
+      return { bits, enough: false };
+    }
+  }
+
+  async makePassword(): Promise<string> {
+    return freshPassword(this.options.rng);
+  }
+
+  endSession = async (n: string): Promise<void> => this.context.relay.endSession(n);
+  setting = async (key: string): Promise<unknown> => memory.setting(this.context, key);
+  setSetting = async (key: string, value: unknown): Promise<void> => memory.setSetting(this.context, key, value);
+  draft = async (sph: string, thread: string): Promise<string> => spheres.draft(this.context, sph, thread);
+  setDraft: Api["setDraft"] = async (sph, thread, text) => spheres.setDraft(this.context, sph, thread, text);
+
+  // spheres -------------------------------------------------------------------------------------------------------------
+  spheres = async (past?: boolean): Promise<readonly SphereInfo[]> => spheres.spheres(this.context, past);
+  sphere = async (sph: string): Promise<SphereInfo> => spheres.sphere(this.context, sph);
+  createSphere: Api["createSphere"] = async (title, options) => spheres.createSphere(this.context, title, options);
+  setMeta: Api["setMeta"] = async (sph, changes) => spheres.setMeta(this.context, sph, changes);
+  setPolicy: Api["setPolicy"] = async (sph, changes) => spheres.setPolicy(this.context, sph, changes);
+  leave: Api["leave"] = async (sph) => spheres.leave(this.context, sph);
+  forget: Api["forget"] = async (sph) => spheres.forget(this.context, sph);
+
+  // reading -------------------------------------------------------------------------------------------------------------
+  rows: Api["rows"] = async (sph, options): Promise<Rows> => timeline.rows(this.context, sph, options);
+  row: Api["row"] = async (sph, key): Promise<Row | undefined> => timeline.row(this.context, sph, key);
+  inbox: Api["inbox"] = async (limit) => spheres.inboxList(this.context, limit);
+  markRead: Api["markRead"] = async (sph, pos) => spheres.markRead(this.context, sph, pos);
+  search: Api["search"] = async (words, limit): Promise<{ found: Message[]; searched: number; whole: boolean }> =>
+    search.find(this.context, words, limit);
+
+  // writing -------------------------------------------------------------------------------------------------------------
+  send: Api["send"] = async (sph, text, options): Promise<OutboxItem> => spheres.send(this.context, sph, text, options);
+  edit: Api["edit"] = async (sph, mid, text): Promise<OutboxItem> => spheres.edit(this.context, sph, mid, text);
+  remove: Api["remove"] = async (sph, mid): Promise<OutboxItem> => spheres.remove(this.context, sph, mid);
+  react: Api["react"] = async (sph, mid, emoji, on): Promise<OutboxItem> => spheres.react(this.context, sph, mid, emoji, on);
+  outbox: Api["outbox"] = async () => spheres.outbox(this.context);
+  retry: Api["retry"] = async (id, anyway) => spheres.retry(this.context, id, anyway);
+  drop: Api["drop"] = async (id) => spheres.drop(this.context, id);
+
+  // people --------------------------------------------------------------------------------------------------------------
+  people: Api["people"] = async (sph, past): Promise<readonly Person[]> => spheres.people(this.context, sph, past);
+  setRole: Api["setRole"] = async (sph, id, role) => spheres.setRole(this.context, sph, id, role);
+  removePerson: Api["removePerson"] = async (sph, id, ban) => spheres.removePerson(this.context, sph, id, ban);
+  setNickname: Api["setNickname"] = async (sph, nickname) => spheres.setNickname(this.context, sph, nickname);
+  setPetname: Api["setPetname"] = async (sph, id, petname) => spheres.setPetname(this.context, sph, id, petname);
+  safetyNumber: Api["safetyNumber"] = async (sph, id) => spheres.safetyNumber(this.context, sph, id);
+  confirm: Api["confirm"] = async (sph, id, confirmed) => spheres.confirm(this.context, sph, id, confirmed);
+  invite: Api["invite"] = async (sph, options): Promise<InviteLink> => spheres.invite(this.context, sph, options);
+  invites: Api["invites"] = async (sph): Promise<readonly InviteInfo[]> => spheres.invites(this.context, sph);
+  link: Api["link"] = async (sph, jti) => spheres.link(this.context, sph, jti);
+  withdraw: Api["withdraw"] = async (sph, jti) => spheres.withdraw(this.context, sph, jti);
+  readLink = async (link: string): Promise<LinkInfo> => links.readLink(this.relay.origin, link);
+  join: Api["join"] = async (link): Promise<Pending> => spheres.join(this.context, link);
+  pending: Api["pending"] = async () => spheres.pending(this.context);
+  cancelJoin: Api["cancelJoin"] = async (hash) => spheres.cancelJoin(this.context, hash);
+  requests: Api["requests"] = async (sph): Promise<readonly Request[]> => spheres.requests(this.context, sph);
+  admit: Api["admit"] = async (sph, hash, options): Promise<Person> => spheres.admit(this.context, sph, hash, options);
+  decline: Api["decline"] = async (sph, hash) => spheres.decline(this.context, sph, hash);
+  showCard: Api["showCard"] = async (sph, hash) => spheres.showCard(this.context, sph, hash);
+
+  // security ------------------------------------------------------------------------------------------------------------
+  rotate: Api["rotate"] = async (sph, why) => spheres.rotate(this.context, sph, why);
+  keys: Api["keys"] = async (sph) => spheres.keys(this.context, sph);
+  askKeys: Api["askKeys"] = async (sph) => spheres.askKeys(this.context, sph);
+  log: Api["log"] = async (sph, start, limit): Promise<readonly LogLine[]> => spheres.log(this.context, sph, start, limit);
+  headCode: Api["headCode"] = async (sph) => spheres.headCode(this.context, sph);
+  checkpoint: Api["checkpoint"] = async (sph) => spheres.checkpoint(this.context, sph);
+  seen: Api["seen"] = async (sph, mid): Promise<SeenRow> => spheres.seen(this.context, sph, mid);
+  evidence: Api["evidence"] = async (sph) => spheres.evidence(this.context, sph);
+  acknowledge: Api["acknowledge"] = async (sph, code) => spheres.acknowledge(this.context, sph, code);
+  doctor = async (sph?: string): Promise<readonly Finding[]> => doctor.examine(this.context, this.door.needVault(), sph);
+
+  // the relay -----------------------------------------------------------------------------------------------------------
+  sync = async (): Promise<SyncReport> => syncing.once(this.context);
+
+  admin: Api["admin"] = async (method, path, body) => {
+    const { value } = await this.context.relay.raw(method, `/admin/${path}`, body);
+    return value as Record<string, unknown>;
+  };
+}

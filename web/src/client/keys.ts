@@ -1,0 +1,359 @@
+/**
+ * Epoch keys on this device: keep them, store them for the own account, ask for missing ones, hand them on.
+ *
+ * A key is whatever matches the commitment in the verified log, by whichever way it came: share, slot, link blob, own
+ * device. Handing on happens unasked only to devices that the log lists as active, and only as deep as the history policy
+ * allows (CLT-017). Slots are written only for synced spheres, and by nobody while a revocation is unfinished (CLT-007).
+ */
+
+import * as slotNames from "../account/slot_names.ts";
+import * as slots from "../account/slots.ts";
+import { CheckFailed, CloisterError, Conflict, Forbidden, RelayError } from "../errors.ts";
+import { type JsonObject, b64d, b64e } from "../protocol/encoding.ts";
+import * as entries from "../protocol/entry.ts";
+import * as jws from "../protocol/jws.ts";
+import * as p2p from "../protocol/p2p.ts";
+import { rank } from "../protocol/roles.ts";
+import { type Device, activeDevices } from "../protocol/state.ts";
+import * as epoch from "../sphere/epoch.ts";
+import type { EpochKey } from "../sphere/epoch.ts";
+import * as meta from "../sphere/meta.ts";
+import * as share from "../sphere/share.ts";
+import { type Context, now, signer } from "./context.ts";
+import * as intake from "./intake.ts";
+import { missing, permitted } from "./key_rules.ts";
+import * as memory from "./memory.ts";
+import type { EntryRow } from "./notices.ts";
+import * as renewing from "./renewing.ts";
+import { type EpochRow, type Note, type Replica, known, saveNote } from "./replica.ts";
+import { type Tx, meta as valueOf } from "./store.ts";
+
+export { missing, permitted } from "./key_rules.ts";
+
+/** Seconds after which a question that nobody answered is put to others. */
+export const ASK_AGAIN = 600;
+/** Devices asked at once: enough that one is likely online, few enough not to be answered tenfold. */
+const ASKED = 4;
+const MAX_NS = 256;
+/** Slots looked up one by one; a device that lacks more fetches them all. */
+const MAX_SLOTS = 16;
+const REMEMBERED = 64;
+
+/** What was asked of an epoch: last and first time, and whom. */
+export interface Asked {
+  at: number;
+  first: number;
+  of: string[];
+}
+
+type Notes = Note & {
+  title?: string;
+  topic?: string;
+  icon?: string;
+  asked?: Record<string, Asked>;
+  welcome?: string[];
+  linksTried?: Record<string, number>;
+  onlyHere?: boolean;
+};
+
+/** Store keys that matched their commitment and open what waited for them; inside a step. The numbers of new ones. */
+export async function keep(ctx: Context, rep: Replica, found: readonly EpochKey[], tx: Tx): Promise<number[]> {
+  const fresh = found.filter((key) => !rep.keys.has(key.n));
+  for (const key of fresh) {
+    rep.keys.set(key.n, key);
+    const stored = await tx.get("epochKey", [rep.sph, key.n]);
+    if (stored === undefined) tx.put("epochKey", [rep.sph, key.n], { secret: key.secret, slot: 0 } satisfies EpochRow);
+  }
+  const ns = fresh.map((key) => key.n);
+  if (ns.length > 0) {
+    await readMeta(ctx, rep, tx);
+    await intake.reopen(ctx, rep, ns, tx);
+  }
+  return ns;
+}
+
+/** Title, topic and icon in force, opened if the key is here; keeps them in the notes. Undefined when they cannot be. */
+export async function readMeta(_ctx: Context, rep: Replica, tx: Tx): Promise<meta.Opened | undefined> {
+  const { state } = known(rep);
+  if (state.meta === undefined) return undefined;
+  const row = await tx.get<EntryRow>("entry", [rep.sph, state.meta.seq]);
+  const { kid, seq, prev, ep } = entries.decode(row!.jws);
+  try {
+    const opened = await meta.open(state.meta.body, { kid, sph: rep.sph, seq, prev, ep }, rep.keys.get(state.meta.ep));
+    const { title, topic, icon } = opened.text;
+    Object.assign(rep.note, { title, topic, icon });
+    saveNote(tx, rep);
+    return opened;
+  } catch (error) {
+    if (error instanceof CheckFailed) return undefined;
+    throw error;
+  }
+}
+
+// --- letters ---------------------------------------------------------------------------------------------------------
+
+/** A letter of this device (LOG-025). */
+export function letter(ctx: Context, sph: string, k: string, members: JsonObject): Promise<string> {
+  const body = { k, sph, iat: now(ctx), jti: b64e(ctx.rng(16)), ...members };
+  return jws.sign("sph-p2p+1", { kid: ctx.dv }, body, signer(ctx));
+}
+
+/** The epoch key in a share sent to this device (SHR-004). Throws CheckFailed. */
+export async function openShare(ctx: Context, rep: Replica, compact: string): Promise<EpochKey> {
+  const secrets = (await renewing.receiving(ctx)).map((own) => own.deSeed);
+  return share.open(compact, known(rep).history, { id: ctx.id, dv: ctx.dv }, ctx.keys.kem, secrets, rep.sph);
+}
+
+/**
+ * Ask holders for missing keys; the devices asked. Own devices first, then the epoch's author, then those who have been
+ * here longest. Nobody is asked twice within ten minutes unless `again`.
+ */
+export async function ask(ctx: Context, rep: Replica, ns?: readonly number[], again = false): Promise<string[]> {
+  const { state, history } = known(rep);
+  const wanted = ns ?? (await missing(ctx, rep));
+  const asked = (rep.note as Notes).asked ?? {};
+  const due = wanted.filter((n) => again || now(ctx) - (asked[n]?.at ?? 0) >= ASK_AGAIN).slice(0, MAX_NS);
+  if (due.length === 0) return [];
+  const authors = new Set(due.map((n) => history.epoch(n).by));
+  const before = new Set(due.flatMap((n) => asked[n]?.of ?? []));
+  const revoked = await memory.revoked(ctx.store);
+  const order = (one: Device): number[] => [
+    before.has(one.dv) ? 1 : 0, one.owner === ctx.id ? 0 : 1, authors.has(one.dv) ? 0 : 1, one.since,
+  ];
+  const others = activeDevices(state).filter((one) => one.dv !== ctx.dv && !revoked.has(one.dv));
+  const chosen = others.sort((one, other) => lower(order(one), order(other))).slice(0, ASKED).map((one) => one.dv);
+  if (chosen.length === 0) return [];
+  await ctx.relay.post(chosen, await letter(ctx, rep.sph, "ask", { ns: due }));
+  await ctx.store.step(async (tx) => {
+    const at = now(ctx);
+    for (const n of due) {
+      const was = asked[n];
+      // asking again does not begin the ten minutes anew
+      asked[n] = { at, first: was?.first ?? at, of: [...(was?.of ?? []), ...chosen].slice(-REMEMBERED) };
+    }
+    (rep.note as Notes).asked = asked;
+    saveNote(tx, rep);
+  });
+  return chosen;
+}
+
+function lower(one: readonly number[], other: readonly number[]): number {
+  const at = one.findIndex((value, n) => value !== other[n]);
+  return at < 0 ? 0 : one[at]! - other[at]!;
+}
+
+/** Hand on the keys a member's device asked for, as far as policy allows (CLT-017). How many were sent. */
+export async function answer(ctx: Context, rep: Replica, asked: p2p.Letter): Promise<number> {
+  const device = known(rep).state.devices.get(asked.kid);
+  if (device?.status !== "active") return 0;
+  await p2p.verify(asked, device);
+  return handOn(ctx, rep, device, asked.body["ns"] as number[]);
+}
+
+/**
+ * Send shares of the epochs `ns` that are here and permitted to one active device.
+ *
+ * Not where keys are handed over live: then nothing is stored on the way.
+ */
+export async function handOn(ctx: Context, rep: Replica, device: Device, ns: readonly number[]): Promise<number> {
+  const { state, history } = known(rep);
+  if ((await memory.revoked(ctx.store)).has(device.dv) || state.delivery === "live") return 0;
+  let sent = 0;
+  for (const n of ns.slice(0, MAX_NS)) {
+    const key = rep.keys.get(n);
+    if (key === undefined || !(await permitted(ctx, rep, device.dv, n))) continue;
+    const me = { id: ctx.id, dv: ctx.dv };
+    await ctx.relay.post([device.dv], await share.seal(key, history.epoch(n), me, signer(ctx), device, now(ctx), ctx.rng));
+    sent += 1;
+  }
+  return sent;
+}
+
+/** Hand the own account's new devices the keys of this sphere on sight (CLT-017). */
+export async function greet(ctx: Context, rep: Replica): Promise<void> {
+  const note = rep.note as Notes;
+  if (note.welcome === undefined) return;
+  for (const dv of note.welcome) {
+    const device = known(rep).state.devices.get(dv);
+    if (device?.status === "active") await handOn(ctx, rep, device, [...rep.keys.keys()].sort((one, other) => other - one));
+  }
+  await ctx.store.step(async (tx) => {
+    delete note.welcome;
+    saveNote(tx, rep);
+  });
+}
+
+// --- link blobs ------------------------------------------------------------------------------------------------------
+
+/** Older keys from the chain of link blobs, where the policy keeps one (EPO-005). How many were new. */
+export async function followLinks(ctx: Context, rep: Replica): Promise<number> {
+  const { history } = known(rep);
+  const note = rep.note as Notes;
+  const found: EpochKey[] = [];
+  const tried: number[] = [];
+  for (const top of [...rep.keys.keys()].sort((one, other) => one - other)) {
+    if (top <= 1 || rep.keys.has(top - 1) || !(await permitted(ctx, rep, ctx.dv, top - 1))) continue;
+    if (note.linksTried?.[top] === history.seq) continue;
+    tried.push(top);
+    found.push(...(await below(ctx, rep, rep.keys.get(top)!)));
+  }
+  if (tried.length > 0) {
+    await ctx.store.step(async (tx) => {
+      for (const top of tried) note.linksTried = { ...note.linksTried, [top]: history.seq };
+      await keep(ctx, rep, found, tx);
+      saveNote(tx, rep);
+    });
+  }
+  return found.length;
+}
+
+/** The keys that the blobs below `key` give, down to one that is held or does not open. */
+async function below(ctx: Context, rep: Replica, key: EpochKey): Promise<EpochKey[]> {
+  const { history } = known(rep);
+  const found: EpochKey[] = [];
+  let newer = key;
+  for (const link of await ctx.relay.links(rep.sph, key.n)) {
+    if (link.n !== newer.n || newer.n <= 1 || rep.keys.has(newer.n - 1)) break;
+    try {
+      newer = await epoch.linkOpen(b64d(link.blob), newer, history.epoch(newer.n - 1));
+    } catch (error) {
+      if (error instanceof CheckFailed) break;
+      throw error;
+    }
+    found.push(newer);
+  }
+  return found;
+}
+
+// --- slots -----------------------------------------------------------------------------------------------------------
+
+/** A fetched slot that waits for its sphere's log, in table `todo`. */
+interface Waiting {
+  secret: string;
+}
+
+/** Whether keys of this sphere may lie in the account's slots: the sphere's setting and the own choice. */
+export function synced(rep: Replica): boolean {
+  return rep.state?.custody === "synced" && (rep.note as Notes).onlyHere !== true;
+}
+
+/**
+ * Write slots of keys not yet stored for the account (SLOT-010).
+ *
+ * A taken name is done if what stands there is this key; if not, the slot counts as absent and is written again under the
+ * next master key, when the relay replaces it (SLOT-007).
+ */
+export async function putSlots(ctx: Context, rep: Replica): Promise<void> {
+  const [revoking, due] = await Promise.all([valueOf(ctx.store, "revoking"), valueOf(ctx.store, "mkDue")]);
+  if (!synced(rep) || revoking || due || (await memory.unanswered(ctx)).size > 0) return;
+  for (const [key, { secret, slot }] of await ctx.store.list<EpochRow>("epochKey", { prefix: [rep.sph] })) {
+    if (slot > 0 || slot <= -ctx.mkv) continue;
+    const n = (key as readonly [string, number])[1];
+    const data = await slots.sealEpoch(ctx.mk, ctx.id, rep.sph, n, secret, ctx.rng);
+    let kept = true;
+    try {
+      await ctx.relay.putSlot(slotNames.epoch(rep.sph, n), ctx.mkv, data);
+    } catch (error) {
+      if (!(error instanceof Conflict)) throw error;
+      if ("mkv" in error.data) return; // another master key is in force: the slot waits for it
+      kept = await holds(ctx, rep.sph, n, secret);
+    }
+    await ctx.store.step(async (tx) => tx.put("epochKey", key, { secret, slot: kept ? 1 : -ctx.mkv } satisfies EpochRow));
+  }
+}
+
+/** Whether the slot of an epoch, as it stands at the relay, gives this key. */
+async function holds(ctx: Context, sph: string, n: number, secret: Uint8Array): Promise<boolean> {
+  const found = await ctx.relay.slot(slotNames.epoch(sph, n));
+  try {
+    return b64e(await slots.openEpoch(ctx.mk, ctx.id, sph, n, b64d(found.bytes))) === b64e(secret);
+  } catch (error) {
+    if (error instanceof CheckFailed) return false;
+    throw error;
+  }
+}
+
+/** Keep the account's slots at hand for spheres whose log is not here yet (a new device; SLOT-010). */
+export async function fetchSlots(ctx: Context): Promise<void> {
+  const found = await ctx.relay.slots();
+  const named = found.map((one) => ({ ...one, parsed: slotNames.parse(one.name) }));
+  const masters = new Map(named.filter((one) => one.parsed.kind === "mk").map((one) => [one.parsed.n, b64d(one.bytes)]));
+  const generations = await slots.openMasters(ctx.id, ctx.mk, ctx.mkv, masters);
+  const wanted = named.filter((one) => one.parsed.kind === "e" && generations.has(one.mkv));
+  const opened = await Promise.all(wanted.map(async ({ mkv, bytes, parsed: { sph, n } }) => {
+    try {
+      return await slots.openEpoch(generations.get(mkv)!, ctx.id, sph, n, b64d(bytes));
+    } catch (error) {
+      if (error instanceof CheckFailed) return undefined;
+      throw error;
+    }
+  }));
+  await ctx.store.step(async (tx) => {
+    for (const [at, { name, mkv, parsed: { sph, n } }] of wanted.entries()) {
+      const secret = opened[at];
+      if (secret !== undefined) tx.put("todo", `slot/${name}`, { secret: b64e(secret) } satisfies Waiting);
+      else {
+        // A damaged slot is as good as none: the key comes by another way and is stored again.
+        const row = await tx.get<EpochRow>("epochKey", [sph, n]);
+        if (row?.slot === 1) tx.put("epochKey", [sph, n], { ...row, slot: -mkv });
+      }
+    }
+    tx.drop("meta", "slotsDue");
+  });
+}
+
+/** Take fetched slots whose commitment matches the log; inside a step. */
+export async function useSlots(ctx: Context, rep: Replica, tx: Tx): Promise<number> {
+  const { history } = known(rep);
+  const found: EpochKey[] = [];
+  for (const [name, row] of await tx.list<Waiting>("todo", { prefix: `slot/e.${rep.sph}.` })) {
+    const { n } = slotNames.parse(String(name).slice("slot/".length));
+    try {
+      found.push(epoch.check(b64d(row.secret), history.epoch(n), rep.sph));
+    } catch (error) {
+      if (!(error instanceof CheckFailed)) throw error;
+      if (error.code === "C_KEY_UNKNOWN") continue;
+    }
+    tx.drop("todo", name);
+  }
+  const fresh = await keep(ctx, rep, found, tx);
+  for (const n of fresh) tx.put("epochKey", [rep.sph, n], { secret: rep.keys.get(n)!.secret, slot: 1 } satisfies EpochRow);
+  return fresh.length;
+}
+
+/** Missing keys that the account itself stored earlier (SLOT-010). */
+async function ownSlots(ctx: Context, rep: Replica): Promise<void> {
+  const wanted = synced(rep) ? (await missing(ctx, rep)).slice(0, MAX_SLOTS) : [];
+  for (const n of wanted) {
+    try {
+      const found = await ctx.relay.slot(slotNames.epoch(rep.sph, n));
+      if (found.mkv !== ctx.mkv) {
+        // under an earlier master key: fetched with the others
+        await ctx.store.step(async (tx) => tx.put("meta", "slotsDue", true));
+        continue;
+      }
+      const secret = await slots.openEpoch(ctx.mk, ctx.id, rep.sph, n, b64d(found.bytes));
+      await ctx.store.step(async (tx) => {
+        tx.put("todo", `slot/${found.name}`, { secret: b64e(secret) } satisfies Waiting);
+        await useSlots(ctx, rep, tx);
+      });
+    } catch (error) {
+      if (!(error instanceof Forbidden || error instanceof CheckFailed)) throw error;
+    }
+  }
+}
+
+/** Everything that may bring missing keys: own slots, links, then questions (CLT-017). Refusals wait for the next round. */
+export async function heal(ctx: Context, rep: Replica): Promise<void> {
+  if (rep.state === undefined || rep.note.status !== "active" || rank(rep.state.members.get(ctx.id)!.role) < 0) return;
+  try {
+    await ownSlots(ctx, rep);
+    await followLinks(ctx, rep);
+    await greet(ctx, rep);
+    if ((await missing(ctx, rep)).length > 0) await ask(ctx, rep);
+    await putSlots(ctx, rep);
+  } catch (error) {
+    if (error instanceof RelayError) return;
+    if (!(error instanceof CloisterError) || error.code !== "C_FORMAT") throw error;
+  }
+}

@@ -1,0 +1,265 @@
+/**
+ * One sphere: everything a member can do in it, as plain functions over the context.
+ *
+ * All state is in the store. Whatever writes does so as the sphere's only writer on this device. What is said in it
+ * stands in `speaking.ts`, who is in it in `membership.ts`. Spec: CLT-011 to CLT-024.
+ */
+
+import { NotFound, RelayError, Unreachable, UsageError } from "../errors.ts";
+import { headCode as headCodeOf } from "../protocol/digits.ts";
+import { b64e } from "../protocol/encoding.ts";
+import * as entries from "../protocol/entry.ts";
+import { decode as decodeEnvelope } from "../protocol/jws.ts";
+import { checkPolicy } from "../protocol/roles.ts";
+import { type Policy, ascending, epochNumber } from "../protocol/state.ts";
+import type { Intent } from "../sphere/intents.ts";
+import type { Text } from "../sphere/meta.ts";
+import type { KeyLine } from "./api.ts";
+import * as commits from "./commits.ts";
+import { type Context, now, replica } from "./context.ts";
+import * as delivery from "./delivery.ts";
+import * as keyring from "./keys.ts";
+import { writer } from "./locks.ts";
+import { change } from "./membership.ts";
+import * as memory from "./memory.ts";
+import type { EntryRow } from "./notices.ts";
+import { type Names, namesOf, nameOf } from "./people.ts";
+import type { LogLine, Row, SeenRow, SphereInfo, SphereStatus } from "./records.ts";
+import { type Note, type Replica, known, sendingKey, statusOf, stopOf } from "./replica.ts";
+import * as speaking from "./speaking.ts";
+import * as stops from "./stops.ts";
+import { type Table, setMeta as setValue } from "./store.ts";
+import * as syncing from "./syncing.ts";
+import * as timeline from "./timeline.ts";
+
+export * from "./membership.ts";
+export * from "./speaking.ts";
+
+/** Entries of the own log that go into evidence when no common position is known. */
+const MAX_PAST = 10_000;
+const MAX_HEADS = 256;
+const PRESENT = ["active", "asked"];
+
+// records --------------------------------------------------------------------------------------------------------------
+
+const said = (note: Note, name: string): string => (typeof note[name] === "string" ? note[name] : "");
+
+/** The record of a sphere, from the local store. */
+export async function info(ctx: Context, rep: Replica): Promise<SphereInfo> {
+  const { sph, state, note } = rep;
+  const [waiting, requests, unread] = await Promise.all([
+    ctx.store.count("outbox", { prefix: [sph] }, "sph"),
+    ctx.store.count("request", { prefix: [sph, 0] }, "sph"),
+    timeline.unread(ctx.store, sph),
+  ]);
+  return {
+    sph, title: said(note, "title") || note.label || sph.slice(0, 9), topic: said(note, "topic"), icon: said(note, "icon"),
+    status: (note.status === "entering" ? "asked" : note.status) as SphereStatus,
+    mode: (state?.mode ?? "e2ee") as SphereInfo["mode"], delivery: state?.delivery ?? "pairwise",
+    custody: state?.custody ?? "synced",
+    epoch: state === undefined ? 0 : epochNumber(state),
+    haveKey: state !== undefined && (state.mode !== "e2ee" || sendingKey(rep) !== undefined),
+    members: state?.memberCount ?? 0, role: state?.members.get(ctx.id)?.role ?? "none", unread, waiting, requests,
+    seq: state?.seq ?? 0, marked: state?.hard ?? false, confirmedByInviter: note.confirmed, stop: stopOf(rep),
+    label: note.label, provisional: note["provisional"] === true,
+  };
+}
+
+/** Spheres of this device, by title; with `past` also those left. */
+export async function spheres(ctx: Context, past = false): Promise<SphereInfo[]> {
+  const notes = await ctx.store.list<Note>("sphere");
+  const rows = await Promise.all(notes.map(async ([sph]) => info(ctx, await replica(ctx, String(sph)))));
+  return rows
+    .filter((one) => past || PRESENT.includes(one.status))
+    .sort((one, other) => ascending(one.title.toLowerCase(), other.title.toLowerCase()) || ascending(one.sph, other.sph));
+}
+
+/** Throws NotFound. */
+export async function sphere(ctx: Context, sph: string): Promise<SphereInfo> {
+  return info(ctx, await replica(ctx, sph));
+}
+
+/** Unread of all spheres with their newest lines, the most recent first. */
+export async function inboxList(ctx: Context, limit: number): Promise<{ sphere: SphereInfo; rows: readonly Row[] }[]> {
+  const unread = (await spheres(ctx)).filter((one) => one.unread > 0);
+  const found = await Promise.all(unread.map(async (one) => ({
+    sphere: one, rows: (await timeline.rows(ctx, one.sph, { limit: Math.min(limit, one.unread) })).rows,
+  })));
+  const last = (rows: readonly Row[]): number =>
+    Math.max(0, ...rows.map((one) => (one.row === "message" ? one.message.at : one.row === "notice" ? one.notice.at : 0)));
+  return found.sort((one, other) => last(other.rows) - last(one.rows));
+}
+
+// making, settings, leaving --------------------------------------------------------------------------------------------
+
+/** Create a sphere with this account as owner. Throws UsageError, Unreachable (finished at the next sync). */
+export async function createSphere(
+  ctx: Context,
+  title: string,
+  options: { mode?: "e2ee" | "open"; topic?: string } = {},
+): Promise<SphereInfo> {
+  const { ik, certs } = await memory.identity(ctx);
+  const draft = await commits.composed(undefined, undefined, commits.author(ctx), [
+    {
+      op: "create", name: ctx.login, ik, cert: certs[0]!, mode: options.mode ?? "e2ee", renew: await memory.renewed(ctx),
+      rotations: await memory.rotations(ctx),
+    },
+    { op: "meta", text: { title, topic: options.topic ?? "", icon: "" } },
+  ], { now: now(ctx), rng: ctx.rng });
+  const { sph } = await commits.create(ctx, draft);
+  await afterKey(ctx, sph);
+  return sphere(ctx, sph);
+}
+
+/** Slots and state after a new key; what cannot be done now is done at the next sync. */
+async function afterKey(ctx: Context, sph: string): Promise<void> {
+  try {
+    await writer(ctx, sph, () => syncing.storeSlots(ctx, sph));
+    await syncing.account(ctx, syncing.tally());
+  } catch (error) {
+    if (!(error instanceof RelayError || error instanceof Unreachable)) throw error;
+  }
+}
+
+/** Change encrypted title, topic or icon; what is not named stays. */
+export async function setMeta(ctx: Context, sph: string, changes: Partial<Text>): Promise<void> {
+  await change(ctx, sph, ({ note }) => {
+    const text = { title: said(note, "title"), topic: said(note, "topic"), icon: said(note, "icon") };
+    return [{ op: "meta", text: { ...text, ...changes } }];
+  });
+}
+
+/** Change policy members: join, history, retention, plaintext, guests, T, kem_min. Throws FormatError. */
+export async function setPolicy(ctx: Context, sph: string, changes: Readonly<Record<string, unknown>>): Promise<void> {
+  await change(ctx, sph, (rep): Intent[] => {
+    const old = known(rep).state.policy;
+    const policy: Policy = { ...old, ...changes };
+    checkPolicy(policy);
+    const same = (Object.keys(policy) as (keyof Policy)[]).every((name) => policy[name] === old[name]);
+    return same ? [] : [{ op: "policy", policy }];
+  });
+}
+
+/** Leave; the others rotate before they speak again. */
+export async function leave(ctx: Context, sph: string): Promise<void> {
+  await change(ctx, sph, (rep): Intent[] => (statusOf(rep) === "active" ? [{ op: "leave" }] : []));
+}
+
+const OF_SPHERE: readonly Table[] = [
+  "entry", "digests", "attach", "epochKey", "chain", "notice", "words", "draft",
+];
+const BY_INDEX: readonly (readonly [Table, string])[] = [
+  ["message", "name"], ["outbox", "sph"], ["pledge", "sph"], ["request", "sph"],
+];
+
+/** Delete everything of this sphere from this device (only after leaving or being removed). */
+export async function forget(ctx: Context, sph: string): Promise<void> {
+  await writer(ctx, sph, async () => {
+    if (statusOf(await replica(ctx, sph)) === "active") throw new UsageError("leave the sphere first");
+    await ctx.store.step(async (tx) => {
+      for (const table of OF_SPHERE) for (const [key] of await tx.list(table, { prefix: [sph] })) tx.drop(table, key);
+      for (const [table, index] of BY_INDEX) {
+        for (const [key] of await tx.by(table, index, { prefix: [sph] })) tx.drop(table, key);
+      }
+      for (const table of ["view", "sphere", "cursor"] as const) tx.drop(table, sph);
+      for (const name of ["own", "read", "unread"]) tx.drop("meta", `${name}/${sph}`);
+      for (const [key] of await tx.list("meta", { prefix: `nick/${sph}/` })) tx.drop("meta", key);
+      setValue(tx, "stateDirty", true);
+    });
+    ctx.replicas.delete(sph);
+  });
+}
+
+// keys and history -----------------------------------------------------------------------------------------------------
+
+/** Make a new key now; its number. `why` is told to the members as a message under it. */
+export async function rotate(ctx: Context, sph: string, why: string): Promise<number> {
+  await change(ctx, sph, () => [{ op: "epoch" }]);
+  const { state } = known(await replica(ctx, sph));
+  if (why !== "") await speaking.send(ctx, sph, why);
+  delivery.wake(ctx, sph);
+  return epochNumber(state);
+}
+
+/** Every epoch of the log: whether its key is here, when, by whom and why it was made. */
+export async function keys(ctx: Context, sph: string): Promise<KeyLine[]> {
+  const rep = await replica(ctx, sph);
+  const { state, history } = known(rep);
+  const names = namesOf(ctx.store, state);
+  return Promise.all(history.epochs().map(async ({ n, seq, iat, by }) => {
+    const row = await ctx.store.get<EntryRow>("entry", [sph, seq]);
+    return { n, here: rep.keys.has(n), at: iat, byName: await names(history.ownerOf(by)), why: row?.fact?.why ?? [] };
+  }));
+}
+
+/** Ask holders for missing keys; the names of those asked. */
+export async function askKeys(ctx: Context, sph: string): Promise<string[]> {
+  const asked = await writer(ctx, sph, async () => keyring.ask(ctx, await replica(ctx, sph), undefined, true));
+  const { state } = known(await replica(ctx, sph));
+  const owners = new Set(asked.map((dv) => state.devices.get(dv)!.owner));
+  return Promise.all([...owners].map((owner) => nameOf(ctx.store, state, owner)));
+}
+
+/** Signed entries from the local, verified log. `what` is the operation, for the page's words. */
+export async function log(ctx: Context, sph: string, start: number, limit: number): Promise<LogLine[]> {
+  const { state, history } = known(await replica(ctx, sph));
+  const names: Names = namesOf(ctx.store, state);
+  const rows = await ctx.store.list<EntryRow>("entry", { from: [sph, start], to: [sph, start + limit - 1] });
+  return Promise.all(rows.map(async ([, row]) => {
+    const one = entries.decode(row.jws);
+    const by = history.ownerOf(one.kid);
+    const op = one.op === "device" ? `device ${String(one.body["act"])}` : one.op;
+    const { seq, kid: dv, iat: at, body } = one;
+    return { seq, op, by, name: await names(by), dv, at, digest: b64e(one.digest), body, what: op };
+  }));
+}
+
+/** 30 digits of the log's head, to compare with another member. */
+export async function headCode(ctx: Context, sph: string): Promise<string> {
+  const { history } = known(await replica(ctx, sph));
+  return headCodeOf(history.digest(history.seq));
+}
+
+/** Sign a checkpoint of the present state, with the ends of all chains, so that a dropped end shows; its seq. */
+export async function checkpoint(ctx: Context, sph: string): Promise<number> {
+  const tails = await ctx.relay.heads(sph);
+  const heads = tails.slice(0, MAX_HEADS).map(({ dv, seq, h }) => [dv, seq, h] as const);
+  await change(ctx, sph, () => [{ op: "checkpoint", heads }]);
+  return known(await replica(ctx, sph)).state.seq;
+}
+
+/** The relay's row for a message (without `mid`: the newest), fetched, not guessed. Throws NotFound. */
+export async function seen(ctx: Context, sph: string, mid?: string): Promise<SeenRow> {
+  await replica(ctx, sph);
+  const last = { prefix: [sph], reverse: true, limit: 1 };
+  const newest = (await ctx.store.by<{ mid: string; pos: number }>("message", "pos", last))[0];
+  const wanted = mid ?? newest?.[1].mid;
+  const state = (await replica(ctx, sph)).state;
+  const youSee = wanted === undefined ? undefined : await timeline.one(ctx.store, sph, wanted, ctx.id, state);
+  const pos = mid === undefined ? (newest?.[1].pos ?? 0) : (youSee?.pos ?? 0);
+  if (pos === 0) throw new NotFound("the server has nothing of this yet");
+  const stored = await ctx.relay.seen(sph, pos);
+  const header = stored.kind === "entry" || stored.jws === "" ? {} : decodeEnvelope(stored.jws, "sph-msg+1").header;
+  return { pos, stored: stored.jws, header, size: stored.size, digest: stored.h, youSee };
+}
+
+/** Exportable proof for the present stop, checkable without this client. Throws NotFound. */
+export async function evidence(ctx: Context, sph: string): Promise<Record<string, unknown>> {
+  const rep = await replica(ctx, sph);
+  const stop = stopOf(rep);
+  if (stop === undefined) throw new NotFound("nothing is stopped here");
+  const found = (stop.data["evidence"] ?? {}) as { common?: number; attach?: Record<string, string> };
+  const past = await ctx.store.list<EntryRow>("entry", { from: [sph, 0], to: [sph, found.common ?? MAX_PAST] });
+  const attached = await ctx.store.list<string | { jws: string }>("attach", { prefix: [sph] });
+  const attach = attached.map(([key, row]) => [(key as readonly [string, string])[1], typeof row === "string" ? row : row.jws]);
+  return {
+    v: 1, kind: "cloister-evidence", code: stop.code, detail: stop.detail, at: stop.at, sph,
+    past: past.map(([, row]) => row.jws), ...found, attach: { ...Object.fromEntries(attach), ...found.attach },
+  };
+}
+
+/** Lift an acknowledgeable stop (C_KEY_CHANGED: carry on as not confirmed; C_DOWNGRADE: seen). */
+export async function acknowledge(ctx: Context, sph: string, code: string): Promise<void> {
+  await writer(ctx, sph, async () => stops.acknowledge(ctx, await replica(ctx, sph), code));
+  delivery.wake(ctx, sph);
+}

@@ -1,0 +1,130 @@
+/**
+ * Two histories and chains shown short: who proves a fork shows it to the other half, who signed both is named, and what a
+ * checkpoint says of a chain is held against what was shown here (CLT-020, CLT-037, LOG-028).
+ */
+
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+
+import * as commits from "../../src/client/commits.ts";
+import { now, replica } from "../../src/client/context.ts";
+import * as doctor from "../../src/client/doctor.ts";
+import * as inbox from "../../src/client/inbox.ts";
+import * as keys from "../../src/client/keys.ts";
+import { known } from "../../src/client/replica.ts";
+import * as spheres from "../../src/client/sphere.ts";
+import { cursor, move } from "../../src/client/store.ts";
+import { type TestRelay, startRelay } from "../relay.ts";
+import { type Member, clear, say, signUp, sync, texts, together } from "./members.ts";
+
+let relay: TestRelay;
+let ada: Member;
+let bo: Member;
+let sph: string;
+
+beforeAll(async () => {
+  relay = await startRelay();
+  ada = await signUp(relay, "ada");
+  bo = await signUp(relay, "bo");
+});
+
+beforeEach(async () => {
+  sph = await together("Harbour", ada, bo);
+});
+
+afterEach(async () => {
+  bo.wire.alter = (_, answer) => answer;
+  await clear(ada, bo);
+});
+
+afterAll(() => relay.stop());
+
+/** Entries that the relay never gets: a second history from here on, signed by ada. */
+async function rival(): Promise<string[]> {
+  const { state, history } = known(await replica(ada.ctx, sph));
+  const draft = await commits.composed(state, history, commits.author(ada.ctx), [{ op: "mark" }], { now: now(ada.ctx), rng: ada.ctx.rng });
+  return draft.commit.entries;
+}
+
+/** A letter of ada's device, put into bo's hands without the relay. */
+async function hand(k: string, members: Record<string, unknown>): Promise<void> {
+  const jws = await keys.letter(ada.ctx, sph, k, members as Parameters<typeof keys.letter>[3]);
+  const at = await cursor(bo.ctx.store, inbox.STREAM);
+  await inbox.take(bo.ctx, { pos: at + 1, k: "p2p", sph, jws });
+  await bo.ctx.store.step(async (tx) => move(tx, inbox.STREAM, at));
+}
+
+const posts = (): number => bo.wire.seen.filter((one) => one === "POST /inbox").length;
+const stopOf = async (one: Member): Promise<string | undefined> => (await spheres.sphere(one.ctx, sph)).stop?.code;
+
+describe("a second history nobody asked for", () => {
+  test("is judged, stops the sphere, names who signed both, and is told once to the other half", async () => {
+    const entries = await rival();
+    await spheres.rotate(ada.ctx, sph, "");
+    await sync(bo);
+    const from = known(await replica(ada.ctx, sph)).history.seq - 1;
+    await hand("head-proof", { from, entries });
+    expect(await stopOf(bo)).toBe("C_LOG_FORK");
+    const found = await spheres.evidence(bo.ctx, sph);
+    expect(found).toMatchObject({ by: ada.vault.account, who: "ada", theirs: entries, common: from - 1 });
+    const before = posts();
+    await sync(bo);
+    expect(posts()).toBe(before + 1);
+    await sync(bo);
+    expect(posts()).toBe(before + 1);
+    await say(bo, sph, "nothing goes out");
+    expect(await spheres.outbox(bo.ctx)).toMatchObject([{ code: "C_LOG_FORK" }]);
+  });
+
+  test("proves nothing when it does not follow, is not signed, or is the same", async () => {
+    const [entry] = await rival();
+    await spheres.rotate(ada.ctx, sph, "");
+    await sync(bo);
+    const { history } = known(await replica(bo.ctx, sph));
+    const from = history.seq - 1;
+    const [head, body, signature] = entry!.split(".") as [string, string, string];
+    const forged = `${head}.${body}.${signature.slice(0, 10)}${signature[10] === "A" ? "B" : "A"}${signature.slice(11)}`;
+    const held = (await bo.ctx.store.get<{ jws: string }>("entry", [sph, from]))!.jws;
+    await hand("head-proof", { from, entries: [forged] });
+    await hand("head-proof", { from: from - 1, entries: [entry!] });
+    await hand("head-proof", { from, entries: [held] });
+    await hand("head-proof", { from, entries: [] });
+    expect(await stopOf(bo)).toBeUndefined();
+    await hand("head-proof", { from, entries: [entry!] });
+    expect(await stopOf(bo)).toBe("C_LOG_FORK");
+  });
+});
+
+describe("a checkpoint (CLT-037)", () => {
+  const findings = async (): Promise<string[]> => (await doctor.examine(bo.ctx, bo.vault, sph)).filter((one) => !one.ok).map((one) => one.code);
+
+  test("shows that the end of a chain was kept back", async () => {
+    await say(ada, sph, "first");
+    await say(ada, sph, "second");
+    const last = Math.max(...(await ada.ctx.store.by<{ pos: number }>("message", "pos", { prefix: [sph] })).map(([, row]) => row.pos));
+    bo.wire.alter = (sent, answer) => {
+      if (!/\/items\?/.test(sent.path) || !sent.path.includes(sph)) return answer;
+      const body = JSON.parse(new TextDecoder().decode(answer.body)) as { items: { pos: number }[]; head: number };
+      const items = body.items.map((one) => (one.pos === last ? { pos: one.pos, k: "gone" } : one));
+      return { ...answer, body: new TextEncoder().encode(JSON.stringify({ ...body, items })) };
+    };
+    await sync(bo);
+    expect(await findings()).toEqual([]);
+    await spheres.checkpoint(ada.ctx, sph);
+    bo.events.length = 0;
+    await sync(bo);
+    await sync(bo);
+    expect(bo.events.filter((one) => one.event === "GapFound")).toMatchObject([{ dv: ada.vault.dv, name: "ada", missing: 1 }]);
+    expect(await findings()).toEqual(["C_GAP"]);
+    await say(bo, sph, "a word of mine stops nobody");
+    expect(await texts(bo, sph)).toEqual(["first", "a word of mine stops nobody"]);
+  });
+
+  test("control: one that agrees is forgotten", async () => {
+    await say(ada, sph, "first");
+    await spheres.checkpoint(ada.ctx, sph);
+    await sync(bo);
+    await sync(bo);
+    expect(await findings()).toEqual([]);
+    expect((await replica(bo.ctx, sph)).note["heads"]).toEqual({});
+  });
+});

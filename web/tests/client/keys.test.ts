@@ -1,0 +1,183 @@
+/** Epoch keys: who may have which, where missing ones come from, and what does not count as one (CLT-017). */
+
+import { describe, expect, test } from "vitest";
+
+import * as slotNames from "../../src/account/slot_names.ts";
+import * as slots from "../../src/account/slots.ts";
+import * as claims from "../../src/client/claims.ts";
+import type { Context } from "../../src/client/context.ts";
+import * as keys from "../../src/client/keys.ts";
+import { randomBytes } from "../../src/crypto.ts";
+import { Forbidden } from "../../src/errors.ts";
+import { b64e } from "../../src/protocol/encoding.ts";
+import * as p2p from "../../src/protocol/p2p.ts";
+import { linkSeal } from "../../src/sphere/epoch.ts";
+import { POLICY } from "../../src/sphere/intents.ts";
+import { NOW, type Reading, Room, type Someone, another, msg, reader, someone } from "./room.ts";
+
+type Post = [to: string[], jws: string];
+
+/** What a device sends into inboxes, kept. */
+function posting(here: Reading): Post[] {
+  const sent: Post[] = [];
+  Object.assign(here.ctx.relay, {
+    post: async (to: string[], jws: string) => void sent.push([to, jws]),
+    slot: async () => {
+      throw new Forbidden();
+    },
+    links: async () => [],
+    putSlot: async () => undefined,
+  });
+  return sent;
+}
+
+async function grown(history: string): Promise<{ room: Room; ada: Someone; bo: Someone; cy: Someone }> {
+  const [ada, bo, cy] = [await someone("ada"), await someone("bo"), await someone("cy")];
+  const room = await Room.of(ada, bo);
+  if (history !== POLICY.history) await room.commit(ada, { op: "policy", policy: { ...POLICY, history } });
+  await room.commit(ada, { op: "epoch" });
+  await room.admit(ada, cy);
+  if (room.state.hard) await room.commit(ada, { op: "epoch" });
+  return { room, ada, bo, cy };
+}
+
+async function given(here: Reading, who: Someone, room: Room): Promise<number[]> {
+  const rep = await here.rep();
+  const found: number[] = [];
+  for (const n of room.keys.keys()) if (await keys.permitted(here.ctx, rep, who.device.dv, n)) found.push(n);
+  return found;
+}
+
+describe("the history policy", () => {
+  test.each([["all", true], ["none", false], ["since-join", false], ["days:3", true]])("%s", async (history, older) => {
+    const { room, ada, bo, cy } = await grown(history);
+    const here = await reader(room, ada);
+    await here.follow();
+    const last = room.keys.size;
+    const every = [...room.keys.keys()];
+    expect(await given(here, bo, room)).toEqual(history === "all" || history === "days:3" ? every : every.slice(1));
+    expect(await given(here, cy, room)).toEqual(older ? every : [last]);
+    expect(await given(here, await someone("eve"), room)).toEqual([]);
+    expect(await keys.permitted(here.ctx, await here.rep(), bo.device.dv, last + 1)).toBe(false);
+  });
+});
+
+describe("missing keys", () => {
+  test("are asked for: own devices first, then the author of the epoch, four at most, every ten minutes", async () => {
+    const { room, ada, bo, cy } = await grown("all");
+    const tablet = await another(bo);
+    await room.commit(tablet, { op: "device add", cert: tablet.cert });
+    const here = await reader(room, bo);
+    await here.follow([]);
+    const sent = posting(here);
+    const rep = await here.rep();
+    await here.take([50, await room.say(cy, msg("under the last"))]);
+    expect(await keys.missing(here.ctx, rep)).toEqual([room.keys.size]);
+    expect(await keys.ask(here.ctx, rep)).toEqual([tablet.device.dv, ada.device.dv, cy.device.dv]);
+    const asked = p2p.decode(sent[0]![1]);
+    expect([asked.k, asked.body["ns"]]).toEqual(["ask", [room.keys.size]]);
+    expect(await keys.ask(here.ctx, rep)).toEqual([]);
+    Object.assign(here.ctx, { clock: () => NOW + 601 });
+    expect(await keys.ask(here.ctx, rep)).toHaveLength(3);
+    expect((rep.note["asked"] as Record<string, keys.Asked>)[room.keys.size]).toMatchObject({ at: NOW + 601, first: NOW });
+  });
+
+  test("are handed to whom the log lists, and to nobody else", async () => {
+    const { room, ada, bo, cy } = await grown("since-join");
+    const here = await reader(room, ada);
+    await here.follow();
+    const sent = posting(here);
+    const there = await reader(room, cy);
+    await there.follow([]);
+    const question = (who: Someone): Promise<string> => {
+      const ctx = { ...there.ctx, dv: who.device.dv, keys: who.device } as Context;
+      return keys.letter(ctx, room.sph, "ask", { ns: [...room.keys.keys()] });
+    };
+    const rep = await here.rep();
+    expect(await keys.answer(here.ctx, rep, p2p.decode(await question(cy)))).toBe(1);
+    expect(await keys.answer(here.ctx, rep, p2p.decode(await question(await someone("eve"))))).toBe(0);
+    const inBosName = p2p.decode(await keys.letter({ ...there.ctx, dv: bo.device.dv } as Context, room.sph, "ask", { ns: [1] }));
+    await expect(keys.answer(here.ctx, rep, inBosName)).rejects.toMatchObject({ code: "C_SIG" });
+    expect(sent.map(([to]) => to)).toEqual([[cy.device.dv]]);
+    const key = await keys.openShare(there.ctx, await there.rep(), sent[0]![1]);
+    expect(key).toEqual(room.keys.get(room.keys.size));
+    await here.ctx.store.step(async (tx) => tx.put("meta", "revoked", [cy.device.dv]));
+    expect(await keys.answer(here.ctx, rep, p2p.decode(await question(cy)))).toBe(0);
+  });
+
+  test("come by link blobs, down to the first that does not open (EPO-005)", async () => {
+    const { room, ada, cy } = await grown("all");
+    await room.commit(ada, { op: "epoch" });
+    const here = await reader(room, cy);
+    await here.follow([3]);
+    posting(here);
+    const blob = async (n: number): Promise<{ n: number; blob: string }> =>
+      ({ n, blob: b64e(await linkSeal(room.keys.get(n)!, room.keys.get(n - 1)!, randomBytes)) });
+    const links = [await blob(3), { n: 2, blob: b64e(randomBytes(60)) }];
+    Object.assign(here.ctx.relay, { links: async () => links });
+    expect(await keys.followLinks(here.ctx, await here.rep())).toBe(1);
+    expect([...(await here.rep()).keys.keys()].sort()).toEqual([2, 3]);
+    expect(await here.ctx.store.get("epochKey", [room.sph, 2])).toMatchObject({ slot: 0 });
+  });
+
+  test("in slots count when the log's commitment says so (SLOT-010, EPO-003)", async () => {
+    const { room, bo } = await grown("all");
+    const here = await reader(room, bo);
+    await here.follow([]);
+    const { ctx } = here;
+    const sealed = async (n: number, secret: Uint8Array): Promise<unknown> => ({
+      name: slotNames.epoch(room.sph, n), mkv: 1, bytes: b64e(await slots.sealEpoch(ctx.mk, ctx.id, room.sph, n, secret, randomBytes)),
+    });
+    const found = [await sealed(1, room.keys.get(1)!.secret), await sealed(2, randomBytes(32))];
+    Object.assign(ctx.relay, { slots: async () => found });
+    await keys.fetchSlots(ctx);
+    expect(await here.step((tx, rep) => keys.useSlots(ctx, rep, tx))).toBe(1);
+    expect([...(await here.rep()).keys.keys()]).toEqual([1]);
+    expect(await ctx.store.get("epochKey", [room.sph, 1])).toMatchObject({ slot: 1 });
+    expect(await ctx.store.count("todo")).toBe(0);
+  });
+});
+
+describe("a word about the log", () => {
+  test("holds sending for ten minutes, or until it is answered with nothing (CLT-015, CLT-036)", async () => {
+    const { room, ada, bo } = await grown("all");
+    const here = await reader(room, ada);
+    await here.follow();
+    const rep = await here.rep();
+    const far = { ls: 99, lh: new Uint8Array(32) };
+    await here.take([10, await room.say(bo, msg("I have seen more"), far)]);
+    expect(claims.gap(here.ctx, rep)).toBe(true);
+    expect(claims.gap(here.ctx, rep, [bo.device.dv])).toBe(false);
+    claims.claimsOf(rep)[bo.device.dv]!.asked = NOW;
+    Object.assign(here.ctx, { clock: () => NOW + 600 });
+    expect(claims.gap(here.ctx, rep)).toBe(false);
+    Object.assign(here.ctx, { clock: () => NOW });
+    await here.step(async (tx, held) => {
+      claims.claimsOf(held)[bo.device.dv] = await claims.answered(held, bo.device.dv, room.entries.slice(-1), [], tx);
+    });
+    expect(claims.gap(here.ctx, rep)).toBe(false);
+    expect(await here.texts()).toEqual(["(quarantined C_LOG_FORK)"]);
+    await here.take([11, await room.say(bo, msg("and more"), far)]);
+    expect(claims.gap(here.ctx, rep)).toBe(false);
+    await room.commit(ada, { op: "epoch" });
+    await here.follow();
+    await here.take([12, await room.say(bo, msg("and yet more"), { ls: 120, lh: new Uint8Array(32) })]);
+    expect(claims.gap(here.ctx, rep)).toBe(true);
+  });
+
+  test("that is shown to be true holds until the log is there (CLT-036)", async () => {
+    const { room, ada, bo } = await grown("all");
+    const here = await reader(room, ada);
+    await here.follow();
+    await room.commit(ada, { op: "epoch" });
+    const rep = await here.rep();
+    await here.take([10, await room.say(bo, msg("new key"))]);
+    await here.step(async (tx, held) => {
+      const after = await claims.answered(held, bo.device.dv, room.entries.slice(-1), [], tx);
+      claims.claimsOf(held)[bo.device.dv] = after;
+      expect(after).toMatchObject({ shown: true, beyond: room.entries.length - 1 });
+    });
+    Object.assign(here.ctx, { clock: () => NOW + 10_000 });
+    expect(claims.gap(here.ctx, rep)).toBe(true);
+  });
+});
