@@ -1,0 +1,31 @@
+/**
+ * The screens that arrive when they are first shown. Each fills its pane.
+ */
+
+import type { Component } from "svelte";
+
+const PLACES = {
+  "inbox/Inbox": () => import("../inbox/Inbox.svelte"),
+  "inbox/Found": () => import("../inbox/Found.svelte"),
+  "sphere/Sphere": () => import("../sphere/Sphere.svelte"),
+  "sphere/Thread": () => import("../sphere/Thread.svelte"),
+  "sphere/SphereList": () => import("../sphere/SphereList.svelte"),
+  "sphere/NewSphere": () => import("../sphere/NewSphere.svelte"),
+  "people/People": () => import("../people/People.svelte"),
+  "security/Security": () => import("../security/Security.svelte"),
+  "screens/Settings": () => import("../screens/Settings.svelte"),
+  "screens/Admin": () => import("../screens/Admin.svelte"),
+  "screens/Spheres": () => import("../screens/Spheres.svelte"),
+  "screens/You": () => import("../screens/You.svelte"),
+  "shell/Palette": () => import("./Palette.svelte"),
+  "shell/KeyList": () => import("./KeyList.svelte"),
+};
+
+export type PlaceName = keyof typeof PLACES;
+export type Screen = Component<Record<string, unknown>>;
+
+/** The component of a place; asked for twice it is fetched once. */
+export async function load(name: PlaceName): Promise<Screen> {
+  const { default: screen } = await PLACES[name]();
+  return screen as unknown as Screen;
+}

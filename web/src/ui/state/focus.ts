@@ -1,0 +1,13 @@
+/**
+ * Where the focus goes when the page changes: to its heading, except on the first page, which nobody asked for by key.
+ */
+
+let first = true;
+
+/** For a heading: takes the focus when it appears, unless somebody already types. */
+export function heading(node: HTMLElement): void {
+  const here = document.activeElement;
+  const typing = here instanceof HTMLInputElement || here instanceof HTMLTextAreaElement || here?.closest("dialog") != null;
+  if (!first && !typing) node.focus({ preventScroll: true });
+  first = false;
+}
