@@ -5,14 +5,22 @@ WORKERS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 SOURCES := src tests vectors $(wildcard bench)
+APP := src/cloister/app/files.json
 
-.PHONY: run test deep bench format lint types imports vectors web py lock regenerate clean
+.PHONY: run app shots test deep bench bench-web format lint types imports vectors web py lock regenerate clean
 .DEFAULT_GOAL := test
 
 # --- run ----------------------------------------------------------------------------------------------------------
 
-run: .venv/.run  ## a relay on an embedded default; prints its address
+run: .venv/.run $(APP)  ## a relay with the browser application on an embedded default; prints its address
 	@$(BIN)/cloister serve $(ARGS)
+
+app: $(APP)  ## build the browser application into the package
+
+$(APP): web/node_modules/.installed $(shell find web/src web/tools -type f) web/index.html web/vite.config.ts \
+		web/svelte.config.js $(wildcard src/cloister/*.json src/cloister/*/*.json)
+	cd web && npm run --silent build -- --outDir ../build/app --emptyOutDir
+	rm -rf $(dir $(APP)) && mv build/app $(dir $(APP))
 
 .venv/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Cloister needs Python 3.11 or later")'
@@ -46,22 +54,18 @@ types: .venv/.dev
 imports: .venv/.dev
 	$(BIN)/lint-imports --no-logo
 
-py: .venv/.dev .venv/.services
+py: .venv/.dev .venv/.services $(APP)
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
-deep: .venv/.dev .venv/.services  ## hours: fuzzing, kills and simulations at full length
+deep: .venv/.dev .venv/.services $(APP)  ## hours: fuzzing, kills and simulations at full length
 	CLOISTER_DEEP=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
-ifneq ($(wildcard web/package.json),)
 web/node_modules/.installed: web/package-lock.json
 	cd web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 web: web/node_modules/.installed  ## types and the shared vectors in the second language
 	cd web && npm run --silent check && npm run --silent test
-else
-web:
-endif
 
 # --- bench --------------------------------------------------------------------------------------------------------
 
@@ -78,6 +82,9 @@ bench: .venv/.bench  ## measure beside the peers; writes bench/results/*.json an
 	PYTHONPATH=src:. $(BIN)/python -m bench.relay $(ARGS)
 	PYTHONPATH=src:. $(BIN)/python -m bench.tables
 
+shots: .venv/.dev .venv/.services $(APP)  ## pictures of every screen, in screenshots/ and (three, small) in docs/
+	PYTHONPATH=src:. $(BIN)/python -m tests.browser.shots
+
 # --- desk ---------------------------------------------------------------------------------------------------------
 
 format: .venv/.dev
@@ -93,4 +100,4 @@ lock: .venv/.dev  ## pin requirements/*.in with hashes (needs uv: pip install uv
 			--no-emit-find-links --no-header -q $$name.in -o $$name.txt) || exit 1; done
 
 clean:
-	rm -rf .venv web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	rm -rf .venv web/node_modules src/cloister/app .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
