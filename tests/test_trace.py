@@ -24,6 +24,7 @@ PREFIXES = {
     "07-messages.md": ("MSG", "RUN"),
     "08-relay.md": ("API", "STR", "LIM"),
     "09-client.md": ("CLT",),
+    "10-web.md": ("WEB",),
 }
 _WORDS = "|".join(word for words in PREFIXES.values() for word in words)
 CITED = re.compile(rf"\b(?:{_WORDS})-\d{{3}}\b")

@@ -1,0 +1,57 @@
+"""Fixtures of the browser tests: a browser, a relay, and windows that watch what the page does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from tests.browser.window import PATIENCE, Window
+from tests.cli.stage import Stage
+
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+expect.set_options(timeout=PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, without a screen. Ends with the module: its driver holds this thread's event loop."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert path, "no Chromium: tools/services.sh installs it"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """A running relay and people in terminals."""
+    with Stage(tmp_path) as made:
+        made.start_relay("")
+        yield made
+
+
+@pytest.fixture
+def window(chromium: Browser, stage: Stage) -> Iterator[Callable[..., Window]]:
+    """Opens windows; each is a profile of its own. At the end none of them may have a complaint."""
+    opened: list[Window] = []
+
+    def open_one(name: str = "", **options: Any) -> Window:
+        made = Window(chromium, stage.variables["SERVER"], name, **options)
+        opened.append(made)
+        return made
+
+    yield open_one
+    complaints = [line for one in opened for line in one.complaints]
+    for one in opened:
+        one.close()
+    assert not complaints
