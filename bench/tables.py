@@ -195,7 +195,35 @@ a sign). Source: `bench/oracle.py`.
 """
 
 
-SECTIONS = {"relay": relay, "sdk": sdk, "srp": srp, "restart": restart, "oracle": oracle}
+def web() -> str:
+    found = _load("web")
+    parts = [part for part in ("sizes", "start", "scroll", "tasks") if part in found]
+    rows = []
+    for one in (one for part in parts for one in found[part]):
+        answer = {True: "yes", False: "**no**", None: ""}[one.get("ok")]
+        rows.append([one["what"], f"{one['value']:,}", one["unit"], one.get("goal", ""), answer])
+    core = ""
+    if "core" in found:
+        head = ["the core, one run", "n", "unit", "Python", "TypeScript in Chromium", "ratio"]
+        lines = [
+            [one["what"], f"{one['n']:,}", one["unit"], one["python"], one["chromium"], one["ratio"]]
+            for one in found["core"]
+        ]
+        core = f"\n{table(head, lines)}\n"
+    return f"""## The application in the browser
+
+Chromium {found["chromium"]} without a screen, a window of 390 by 844, a relay process on the same machine, a sphere of
+{found["messages"]:,} messages. Start, tasks, keys and the second half of scrolling with the page's processor four times
+slower; start also with 1.6 Mbit/s and 150 ms. Chromium slows the page's thread only, not the worker that holds the
+keys. kB are 1,000 bytes. Core: from frames in memory to opened payloads, wall time. Source: `bench/web.py`.
+
+{machine(found["machine"])}{note(found)}
+
+{table(["what", "value", "unit", "goal", "met"], rows)}
+{core}"""
+
+
+SECTIONS = {"relay": relay, "sdk": sdk, "srp": srp, "restart": restart, "oracle": oracle, "web": web}
 
 
 def page() -> str:
