@@ -58,6 +58,7 @@ describe("live", () => {
     expect(item.state).toBe("waiting");
     await relay.start();
     await ada.heard(is("Connected"), says("Written meanwhile"));
+    await bo.heard(is("MessageSent"));
     expect(await bo.client.outbox()).toEqual([]);
   });
 
