@@ -19,7 +19,7 @@ export interface MessageChanged {
   readonly message: Message;
 }
 
-/** A page of many messages was stored at once (a long absence, a first sync): not told one by one. */
+/** Many messages were stored at once (a long absence, a first sync) or emptied (CLT-039): not told one by one. */
 export interface Backlog {
   readonly event: "Backlog";
   readonly sph: string;

@@ -80,7 +80,7 @@ async function again(ctx: Context, rep: Replica, tx: Tx, telling: Telling): Prom
     for (const one of named) tried.add(one.join());
     const found = await Promise.all(named.map(async ([dv, seq, h]) => {
       const rows = (await tx.by<MessageRow>("message", "name", { prefix: [rep.sph, dv, seq] })).map(([, row]) => row);
-      return rows.filter((row) => row.h === h && (row.state === "quarantined" || row.state === "hidden"));
+      return rows.filter((row) => row.h === h && row.jws !== "" && (row.state === "quarantined" || row.state === "hidden"));
     }));
     const frames = found.flat().map((row): Frame => [row.pos, row.jws]);
     if (frames.length > 0) count += await new Page(ctx, rep, tx, telling).judge(frames.slice(0, MAX_AGAIN));
@@ -122,7 +122,7 @@ class Page {
     await this.#load(read.flatMap((one) => one.message ?? []));
     const held = new Map<string, string>();
     for (const [name, rows] of this.#at) {
-      const standing = rows.filter((row) => HELD.includes(row.state));
+      const standing = rows.filter((row) => HELD.includes(row.state) || row.code === "C_EXPIRED");
       const best = standing.filter((row) => row.state !== "damaged").at(-1) ?? standing.at(-1);
       if (best !== undefined) held.set(name, best.h);
     }

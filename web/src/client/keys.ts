@@ -20,6 +20,7 @@ import type { EpochKey } from "../sphere/epoch.ts";
 import * as meta from "../sphere/meta.ts";
 import * as share from "../sphere/share.ts";
 import { type Context, now, signer } from "./context.ts";
+import * as expiry from "./expiry.ts";
 import * as intake from "./intake.ts";
 import { missing, permitted } from "./key_rules.ts";
 import * as memory from "./memory.ts";
@@ -58,7 +59,7 @@ type Notes = Note & {
 
 /** Store keys that matched their commitment and open what waited for them; inside a step. The numbers of new ones. */
 export async function keep(ctx: Context, rep: Replica, found: readonly EpochKey[], tx: Tx): Promise<number[]> {
-  const fresh = found.filter((key) => !rep.keys.has(key.n));
+  const fresh = found.filter((key) => !rep.keys.has(key.n) && key.n > expiry.shredded(rep));
   for (const key of fresh) {
     rep.keys.set(key.n, key);
     const stored = await tx.get("epochKey", [rep.sph, key.n]);
@@ -189,13 +190,14 @@ export async function greet(ctx: Context, rep: Replica): Promise<void> {
 export async function followLinks(ctx: Context, rep: Replica): Promise<number> {
   const { history } = known(rep);
   const note = rep.note as Notes;
+  const least = expiry.shredded(rep) + 1;
   const found: EpochKey[] = [];
   const tried: number[] = [];
   for (const top of [...rep.keys.keys()].sort((one, other) => one - other)) {
-    if (top <= 1 || rep.keys.has(top - 1) || !(await permitted(ctx, rep, ctx.dv, top - 1))) continue;
+    if (top <= least || rep.keys.has(top - 1) || !(await permitted(ctx, rep, ctx.dv, top - 1))) continue;
     if (note.linksTried?.[top] === history.seq) continue;
     tried.push(top);
-    found.push(...(await below(ctx, rep, rep.keys.get(top)!)));
+    found.push(...(await below(ctx, rep, rep.keys.get(top)!, least)));
   }
   if (tried.length > 0) {
     await ctx.store.step(async (tx) => {
@@ -207,13 +209,13 @@ export async function followLinks(ctx: Context, rep: Replica): Promise<number> {
   return found.length;
 }
 
-/** The keys that the blobs below `key` give, down to one that is held or does not open. */
-async function below(ctx: Context, rep: Replica, key: EpochKey): Promise<EpochKey[]> {
+/** The keys that the blobs below `key` give, down to `least` or to one that is held or does not open. */
+async function below(ctx: Context, rep: Replica, key: EpochKey, least: number): Promise<EpochKey[]> {
   const { history } = known(rep);
   const found: EpochKey[] = [];
   let newer = key;
   for (const link of await ctx.relay.links(rep.sph, key.n)) {
-    if (link.n !== newer.n || newer.n <= 1 || rep.keys.has(newer.n - 1)) break;
+    if (link.n !== newer.n || newer.n <= least || rep.keys.has(newer.n - 1)) break;
     try {
       newer = await epoch.linkOpen(b64d(link.blob), newer, history.epoch(newer.n - 1));
     } catch (error) {

@@ -53,6 +53,20 @@ export async function add(tx: Tx, sph: string, texts: readonly Text[]): Promise<
   tx.put("meta", `searched/${sph}`, (await searched(tx, sph)) + texts.length);
 }
 
+/** The words of these messages leave the index; inside a step. */
+export async function drop(tx: Tx, sph: string, mids: ReadonlySet<string>): Promise<void> {
+  if (mids.size === 0) return;
+  let gone = 0;
+  for (const [key, { texts }] of await tx.list<Block>("words", { prefix: [sph] })) {
+    const left = texts.filter(([mid]) => !mids.has(mid));
+    if (left.length === texts.length) continue;
+    gone += texts.length - left.length;
+    const size = left.reduce((sum, [mid, text]) => sum + mid.length + text.length, 0);
+    tx.put("words", key, { size, texts: left } satisfies Block);
+  }
+  tx.put("meta", `searched/${sph}`, (await searched(tx, sph)) - gone);
+}
+
 async function searched(from: Reader, sph: string): Promise<number> {
   return (await from.get<number>("meta", `searched/${sph}`)) ?? 0;
 }

@@ -15,6 +15,7 @@ import { activeDevicesOf, author, isMember } from "../protocol/state.ts";
 import type { Intent } from "../sphere/intents.ts";
 import * as commits from "./commits.ts";
 import { type Context, replica } from "./context.ts";
+import * as expiry from "./expiry.ts";
 import * as inbox from "./inbox.ts";
 import * as joining from "./joining.ts";
 import * as keys from "./keys.ts";
@@ -150,6 +151,7 @@ async function inStep(ctx: Context, sph: string, counted: Tally): Promise<void> 
   if (rep.note["refused"] !== undefined) await noted(ctx, sph, (note) => void delete note["refused"]);
   rep = await replica(ctx, sph);
   if (statusOf(rep) !== "active") return;
+  await expiry.sweep(ctx, rep);
   await ctx.store.step((tx) => keys.useSlots(ctx, rep, tx));
   await inbox.askHeads(ctx, await replica(ctx, sph));
   await revokeEverywhere(ctx, await replica(ctx, sph));

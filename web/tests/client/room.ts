@@ -77,6 +77,8 @@ export class Room {
   readonly entries: string[] = [];
   readonly attached = new Map<string, string>();
   readonly chains = new Map<string, { seq: number; ph: string }>();
+  /** The time of whoever acts. */
+  now = NOW;
 
   get state(): SphereState {
     return this.history.state;
@@ -98,7 +100,7 @@ export class Room {
     const heads = new Map([...this.chains].map(([dv, { seq, ph: digest }]): [string, ChainHead] => [dv, { seq, digest, ls: 0 }]));
     const known = this.history === undefined ? undefined : this.state;
     const author = { id: who.id, dv: who.device.dv, signer: who.signer };
-    const given = { now: NOW, rng: randomBytes, keys: this.keys, heads };
+    const given = { now: this.now, rng: randomBytes, keys: this.keys, heads };
     const draft = await compose(known, this.history, author, intents, given);
     for (const state of draft.states) {
       if (this.history === undefined) this.history = new History(state);
@@ -110,7 +112,7 @@ export class Room {
   }
 
   async admit(by: Someone, one: Someone, role = "member"): Promise<void> {
-    const ask = { sph: this.sph, name: one.name, ik: jwkPublic(one.ik), certs: [one.cert], nonce: randomBytes(16), iat: NOW, exp: NOW + 900 };
+    const ask = { sph: this.sph, name: one.name, ik: jwkPublic(one.ik), certs: [one.cert], nonce: randomBytes(16), iat: this.now, exp: this.now + 900 };
     const compact = await join.make(one.signer, one.device.dv, ask);
     await this.commit(by, { op: "add", id: one.id, join: compact, role });
   }
@@ -125,7 +127,7 @@ export class Room {
     const ep = epochNumber(this.state);
     const place = { seq: last.seq + 1, ph: last.ph, ls: this.state.seq, lh: this.state.digest, ep, ...moved };
     const key = clear === true ? undefined : this.keys.get(place.ep);
-    const compact = await message.seal(payload, place, { sph: this.sph, dv, signer: who.signer }, NOW, rng, key);
+    const compact = await message.seal(payload, place, { sph: this.sph, dv, signer: who.signer }, this.now, rng, key);
     const { head: { mid }, link } = message.decode(compact);
     if (place.seq > last.seq) this.chains.set(dv, { seq: place.seq, ph: link });
     return { compact, mid, link };
