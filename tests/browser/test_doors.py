@@ -5,12 +5,13 @@ Rules: WEB-003, WEB-022, VLT-006, VLT-009.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.acts import button, field, new_sphere, password_of, say, sign_in, sign_up, signed_up, unlock
+from tests.browser.acts import button, field, new_sphere, password_of, say, sign_in, sign_up, signed_up, unlock, write
 from tests.browser.window import PHONE, SMALL, Window
 from tests.cli.stage import Stage
 
@@ -108,6 +109,38 @@ def test_a_reload_does_not_lock_and_locking_leaves_nothing(window: Windows, stag
     expect(page.get_by_text(say("lock.wrong-password"))).to_be_visible()
     unlock(page, "ada")
     expect(page.get_by_role("link", name=re.compile("Harbour plan")).first).to_be_visible()
+
+
+AT_FIRST_SIGHT = """
+(title) => addEventListener("DOMContentLoaded", () => new MutationObserver(() => {
+  const inside = [...document.querySelectorAll("h1")].some((one) => one.textContent.trim() === title);
+  if (!inside || sessionStorage.getItem("again") !== null) return;
+  sessionStorage.setItem("again", String(performance.now()));
+  location.reload();
+}).observe(document.body, { childList: true, subtree: true, characterData: true }))
+"""
+
+
+def test_a_reload_at_the_first_sight_of_the_inbox_does_not_lock(window: Windows, stage: Stage) -> None:
+    def reloads(name: str) -> Window:
+        made = window(name)
+        made.context.add_init_script(f"({AT_FIRST_SIGHT})({json.dumps(say('place.inbox'))})")
+        return made
+
+    def inside(page: Page) -> None:
+        page.wait_for_function("() => sessionStorage.getItem('again') !== null")
+        heading = page.get_by_role("heading", name=say("place.inbox"), level=1)
+        expect(heading.or_(field(page, "field.password")).first).to_be_visible()
+        expect(heading).to_be_visible()
+
+    page = sign_up(reloads("ada"), "ada", stage.variables["CODE"])
+    inside(page)
+    new_sphere(page, "Harbour plan")
+    write(page, "The tide turns at six.")
+    for number in range(5):
+        one = reloads(f"ada's device {number}")
+        inside(sign_in(one, "ada"))
+        one.close()
 
 
 def test_a_pin_opens_this_device_ten_tries_close_it_and_the_account_still_opens(window: Windows, stage: Stage) -> None:

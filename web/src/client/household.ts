@@ -103,9 +103,16 @@ export class Household {
     return deviceName;
   }
 
-  /** The profile is open: the next page may take it over, and the relay is listened to. */
-  async #opened(): Promise<void> {
+  /** Open the store; the session is kept before anybody can see that it is open, so that a reload finds it (WEB-013). */
+  async #enter(...given: Parameters<Door["enter"]>): Promise<Context> {
+    const ctx = await this.door.enter(...given);
     await this.door.keepSession();
+    return ctx;
+  }
+
+  /** The profile is open, its header in force: the relay is listened to. */
+  async #opened(): Promise<void> {
+    if (this.door.vault?.openers.session === undefined) await this.door.keepSession();
     const { ctx, closed } = this.door;
     if (this.options.live) background(this.#listen(ctx, closed));
   }
@@ -168,7 +175,7 @@ export class Household {
       } finally {
         await this.door.readVault();
       }
-      const ctx = await this.door.enter(made.vault, made.vk);
+      const ctx = await this.#enter(made.vault, made.vk);
       await this.#named(ctx, name);
       await this.#lookAtAccount(ctx);
       await this.#opened();
@@ -205,7 +212,7 @@ export class Household {
       const name = await this.#name(deviceName);
       const retire = old !== undefined && !old.pending ? old.dv : undefined;
       const made = await enrol.addDevice(this.#site(act), { login, password, realm: old?.realm, retire });
-      const ctx = await this.door.enter(made.vault, made.vk);
+      const ctx = await this.#enter(made.vault, made.vk);
       await this.#named(ctx, name, kept);
       await this.#lookAtAccount(ctx);
       await this.#firstRound(ctx, act);
@@ -268,11 +275,11 @@ export class Household {
     };
     const byOld = await opens(vault);
     const byNext = byOld === undefined && next !== undefined ? await opens(next) : undefined;
-    const ctx = await this.door.enter(vault, byOld ?? byNext ?? wrong());
+    const ctx = await this.#enter(vault, byOld ?? byNext ?? wrong());
     if (vault.pending) await this.#resumeSignUp(ctx, password, act);
     else if (next !== undefined) {
       await this.#ifReached(async () => {
-        this.door.vault = await acts.settlePassword(ctx, vault, password, byNext !== undefined);
+        this.door.vault = await acts.settlePassword(ctx, this.door.needVault(), password, byNext !== undefined);
       });
     }
     if ((await meta(ctx.store, "mkDue")) !== undefined) {
@@ -305,7 +312,7 @@ export class Household {
 
   unlockWithPin(pin: string): Promise<void> {
     return this.#act("unlock", async (act) => {
-      await this.door.enter(this.door.needVault(), await this.door.keyByPin(pin, act));
+      await this.#enter(this.door.needVault(), await this.door.keyByPin(pin, act));
       await this.#opened();
     });
   }
@@ -314,7 +321,7 @@ export class Household {
     if (this.door.isOpen) return true;
     const vk = await this.door.keyBySession();
     if (vk === undefined) return false;
-    await this.door.enter(this.door.needVault(), vk);
+    await this.#enter(this.door.needVault(), vk);
     await this.#opened();
     return true;
   }
