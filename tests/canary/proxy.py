@@ -1,9 +1,10 @@
-"""A wire tap: passes TCP through to the relay and keeps every byte of both directions."""
+"""A wire tap: passes TCP through to the relay, or a socket to an agent, and keeps every byte of both directions."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
 
@@ -15,9 +16,10 @@ class Tap:
     port: int = 0
     captured: dict[str, bytearray] = field(default_factory=dict)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    end = "relay"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self._server: asyncio.Server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -27,15 +29,18 @@ class Tap:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
+    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.target)
+
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         number = len(self.captured) // 2
-        up = self.captured[f"connection {number} to the relay"] = bytearray()
-        down = self.captured[f"connection {number} from the relay"] = bytearray()
-        there, back = await asyncio.open_connection("127.0.0.1", self.target)
+        up = self.captured[f"connection {number} to the {self.end}"] = bytearray()
+        down = self.captured[f"connection {number} from the {self.end}"] = bytearray()
+        there, back = await self._reach()
         try:
             await asyncio.gather(_pump(reader, back, up), _pump(there, writer, down))
         except asyncio.CancelledError:
@@ -43,6 +48,25 @@ class Tap:
         finally:
             writer.close()
             back.close()
+
+
+@dataclass
+class AgentTap(Tap):
+    """The same on Unix sockets: ``front`` is where commands ask, ``behind`` where the agent listens."""
+
+    target: int = 0
+    front: Path = Path()
+    behind: Path = Path()
+    end = "agent"
+
+    async def __aenter__(self) -> Self:
+        self.front.parent.mkdir(mode=0o700, parents=True)
+        self._server = await asyncio.start_unix_server(self._connected, self.front)
+        self.front.chmod(0o600)
+        return self
+
+    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_unix_connection(self.behind)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, keep: bytearray) -> None:

@@ -2,7 +2,8 @@
 
 It listens on a Unix socket of mode 0600 in a folder of mode 0700, answers only its own user (the kernel says who
 asks), and ends when idle, when told to lock, or when its socket is taken away. The key comes by a pipe, never by argv
-or the environment, and is overwritten when the process ends; core dumps and tracing are switched off.
+or the environment, and is overwritten when the process ends; core dumps and tracing are switched off. What crosses the
+socket is the key and the seconds left, nothing else (CLT-051).
 
     {"op": "get"} -> {"key": base64}    {"op": "status"} -> {"left": seconds}    {"op": "lock"} -> {}
 """
@@ -36,11 +37,19 @@ _WAIT: Final = 5.0
 
 def socket_path(profile: Path, home: Path, environ: Mapping[str, str]) -> Path:
     """Where the agent of a profile listens: the runtime folder of the session, else a private folder of the home."""
+    return socket_paths(profile, home, environ)[0]
+
+
+def socket_paths(profile: Path, home: Path, environ: Mapping[str, str]) -> list[Path]:
+    """Where agents of a profile may listen, this session's first: another session of the user may have no runtime
+    folder, or have one where this one has none, and locking ends them all (CLT-051)."""
     runtime = environ.get("XDG_RUNTIME_DIR")
-    folder = Path(runtime) / "cloister" if runtime else home / "run"
+    folders = [Path(runtime) / "cloister"] if runtime else []
+    folders += [home / "run", Path(f"/run/user/{os.geteuid()}/cloister")]
     # Named by folder and i-node: short (a socket's path is limited), one per profile, the same for every spelling.
     info = profile.stat() if profile.exists() else None
-    return folder / (f"{info.st_dev:x}-{info.st_ino:x}.sock" if info else "none.sock")
+    name = f"{info.st_dev:x}-{info.st_ino:x}.sock" if info else "none.sock"
+    return [folder / name for folder in dict.fromkeys(folders)]
 
 
 def peer_uid(sock: socket.socket) -> int:

@@ -43,6 +43,11 @@ class Shell:
         """The socket of this profile's agent."""
         return agent.socket_path(self.flags.profile_path, self.flags.home_path, self.flags.environ)
 
+    def lock(self) -> bool:
+        """End every agent of this profile, also of another session (CLT-051). False when there was none."""
+        places = agent.socket_paths(self.flags.profile_path, self.flags.home_path, self.flags.environ)
+        return sum(agent.lock(path) for path in places) > 0
+
     def keep_idle(self, seconds: int) -> None:
         """Remember for this profile after how long without use it locks."""
         from cloister.client.profile import write_private
@@ -149,7 +154,7 @@ async def unlock(shell: Shell, client: Client, *, ask: bool = False) -> None:
             await client.unlock_with_key(key)
             return
         except (VaultError, LocalError):
-            agent.lock(shell.agent_path)
+            shell.lock()
     login = client.account.login
     if client.has_pin and await _unlock_with_pin(shell, client):
         return

@@ -129,7 +129,7 @@ async def signout(shell: Shell, *, wipe: bool) -> None:
             except Locked:
                 pass
         await client.sign_out(wipe=wipe)
-        agent.lock(shell.agent_path)
+        shell.lock()
     if wipe:
         shutil.rmtree(shell.flags.profile_path)
     shell.out.result({"wiped": wipe}, say("done.wiped" if wipe else "done.signed-out", login=login))

@@ -56,9 +56,16 @@ async def rotate(shell: Shell, name: str, why: str) -> None:
 
 
 def lock(shell: Shell) -> None:
-    """End the agent."""
-    was = agent.lock(shell.agent_path)
-    shell.out.result({"locked": True, "was_open": was}, say("done.locked" if was else "done.was-locked"))
+    """End every agent of this profile: what opens it afterwards is its PIN, if it has one, else the password."""
+    from cloister.client import enrol, pin
+    from cloister.client.profile import Profile
+
+    was = shell.lock()
+    folder = shell.flags.profile_path
+    vault = enrol.read_vault(Profile(folder)) if (folder / "vault.json").exists() else None
+    by_pin = vault is not None and pin.is_set(vault)
+    said = ("done.locked-pin" if by_pin else "done.locked") if was else "done.was-locked"
+    shell.out.result({"locked": True, "was_open": was, "pin": by_pin}, say(said))
 
 
 async def unlock(shell: Shell, idle: str) -> None:
