@@ -9,12 +9,13 @@
 import * as keys from "../account/keys.ts";
 import * as unlocking from "../account/unlock.ts";
 import * as vaults from "../account/vault.ts";
-import { type Bytes, type HeldKey, type Rng, ed25519Public, forgetKeys, newHeldKey } from "../crypto.ts";
+import { type Bytes, type HeldKey, type Rng, forgetKeys, newHeldKey } from "../crypto.ts";
 import { CloisterError, Locked, UsageError, VaultError } from "../errors.ts";
-import { b64d, b64e, jsonEmit, jsonParse } from "../protocol/encoding.ts";
+import { b64d, jsonEmit, jsonParse } from "../protocol/encoding.ts";
 import type { Openers } from "./api.ts";
 import type { Act, Context } from "./context.ts";
 import type { Event } from "./events.ts";
+import * as pins from "./pin.ts";
 import type { Place, Profile } from "./profile.ts";
 import { Relay } from "./relay.ts";
 import * as removal from "./removal.ts";
@@ -131,7 +132,9 @@ export class Door {
   // openers -------------------------------------------------------------------------------------------------------------
   async openers(): Promise<Openers> {
     const has = this.vault?.openers ?? {};
-    const open = { password: has.pw !== undefined, pin: has.pin !== undefined, session: (await this.#kept()) !== undefined };
+    // A PIN whose enrolment was not answered may be the one in force.
+    const pin = pins.isSet(this.vault) || (await pins.next(this.profile, this.vault)) !== undefined;
+    const open = { password: has.pw !== undefined, pin, session: (await this.#kept()) !== undefined };
     return { ...open, offline: open.password || open.session };
   }
 
@@ -144,16 +147,11 @@ export class Door {
     return vaults.openWithPassword(vault, kek);
   }
 
-  /** VK by PIN: the relay counts the tries (VLT-010). Throws AuthFailed with `left`, VaultError, Unreachable, WeakPin. */
+  /** VK by PIN: the relay counts the tries (VLT-010, CLT-040). Throws AuthFailed with `left`, VaultError, Unreachable, WeakPin. */
   async keyByPin(pin: string, act: Act): Promise<Bytes> {
-    const vault = this.needVault();
-    const relay = new Relay(this.#given.transport);
-    signing.turn(act, "keys");
-    const { nonce } = await relay.vaultNonce(vault.dv);
-    const { tag, sig, a } = await unlocking.attempt(vault, pin, b64d(nonce));
-    signing.turn(act, "proof");
-    const { pep } = await relay.vaultOpen({ dev: vault.dv, nonce, tag: b64e(tag), sig: b64e(sig) });
-    return unlocking.finish(vault, a, b64d(pep));
+    const { vault, vk } = await pins.openWith(this.profile, new Relay(this.#given.transport), this.needVault(), pin, act);
+    this.vault = vault;
+    return vk;
   }
 
   /** Set or change the PIN; the opener by password goes with it (VLT-005, VLT-009). Throws WeakPin, AuthFailed. */
@@ -161,24 +159,14 @@ export class Door {
     const { ctx, vk } = this.#held();
     unlocking.checkPin(pin);
     await this.#prove(password, act);
-    const { vault, enrolment } = await unlocking.enrol(this.needVault(), vk, pin, ctx.rng);
-    const { dev, uk, tag, pep } = enrolment;
-    await ctx.relay.vaultEnrol({ dev, uk: b64e(uk), tag: b64e(tag), pep: b64e(pep) });
-    // A header that waits for the answer to a new password may hold an opener by password: it goes as well.
-    await this.profile.place.documents.set({ vault: vaults.encode(vault), "vault.next": undefined });
-    this.vault = vault;
+    this.vault = await pins.put(ctx, this.needVault(), vk, pin);
   }
 
-  /** The password opens this device again, the PIN no more. Throws AuthFailed, Unreachable. */
+  /** The password opens this device again, the PIN no more. Throws AuthFailed, Unreachable, UsageError without a PIN. */
   async removePin(password: string, act: Act): Promise<void> {
     const { ctx, vk } = this.#held();
     const { stretched } = await this.#prove(password, act);
-    const vault = await vaults.withPassword(vaults.without(this.needVault(), "pin"), vk, stretched.kek, ctx.rng);
-    await this.profile.saveVault(vault);
-    this.vault = vault;
-    // The relay keeps one row for a device: one that nobody can use takes the place of the PIN's.
-    const nobody = { uk: b64e(ed25519Public(ctx.rng(32))), tag: b64e(ctx.rng(32)), pep: b64e(ctx.rng(32)) };
-    await ctx.relay.vaultEnrol({ dev: vault.dv, ...nobody });
+    this.vault = await pins.drop(ctx, this.needVault(), vk, stretched);
   }
 
   #prove(password: string, act: Act): Promise<signing.Proven> {

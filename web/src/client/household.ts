@@ -312,7 +312,8 @@ export class Household {
 
   unlockWithPin(pin: string): Promise<void> {
     return this.#act("unlock", async (act) => {
-      await this.#enter(this.door.needVault(), await this.door.keyByPin(pin, act));
+      const vk = await this.door.keyByPin(pin, act);
+      await this.#enter(this.door.needVault(), vk);
       await this.#opened();
     });
   }

@@ -4,6 +4,7 @@
  *     profile      relay address, login, device name: nothing secret, readable while locked
  *     vault        the openers that wrap the vault key (bytes made by `account/vault.ts`)
  *     vault.next   the same with a new password, until the relay has answered (CLT-006)
+ *     vault.pin    the same with a new PIN, until the relay has answered (CLT-040)
  *     session      the openers of VLT-004: sealed bytes beside a key that nobody can read
  *
  * A document is replaced in one durable transaction: a crash leaves the old or the new one (CLT-002). As
@@ -16,7 +17,7 @@ import { NotFound } from "../errors.ts";
 import type { Backend } from "./backend.ts";
 import { type Options, type Store, openStore } from "./store.ts";
 
-export type Name = "profile" | "vault" | "vault.next" | "session";
+export type Name = "profile" | "vault" | "vault.next" | "vault.pin" | "session";
 
 /** Small documents by name. A value is bytes, or a key of the platform. */
 export interface Documents {
@@ -115,7 +116,7 @@ export class Profile {
 
   /** Remove vault and store; the settings stay. */
   async forget(): Promise<void> {
-    await this.remove("vault", "vault.next", "session");
+    await this.remove("vault", "vault.next", "vault.pin", "session");
     const backend = await this.place.tables();
     await backend.clear();
     await backend.close();

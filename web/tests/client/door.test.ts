@@ -138,7 +138,7 @@ describe("the PIN", () => {
     await ada.client.removePin(ada.password);
     expect(await ada.client.openers()).toMatchObject({ password: true, pin: false });
     await ada.client.lock();
-    await expect(ada.client.unlockWithPin(PIN)).rejects.toEqual(code("C_VAULT"));
+    await expect(ada.client.unlockWithPin(PIN)).rejects.toEqual(code("L_USAGE"));
     // A copy of the header from before: the relay's row is another one.
     const copy = memoryPlace();
     await copy.documents.set({ vault: before });
@@ -175,6 +175,39 @@ describe("what a crash leaves", () => {
     await next.client.unlock(fresh);
     await next.client.close();
   });
+
+  test.each([["request", false], ["answer", false], ["request", true], ["answer", true]] as const)(
+    "a PIN whose %s was lost (another set before: %s): one way in, whichever the relay holds (CLT-040)",
+    async (lost, change) => {
+      const place = memoryPlace();
+      const login = `di-${lost}-${change}`;
+      const di = await person(login, { address: relay.origin, place });
+      await di.client.createAccount(login, di.password, {});
+      if (change) await di.client.setPin(di.password, "271829");
+      await di.client.close();
+      const cut = await person(login, { address: relay.origin, place, transport: lossy(relay.origin, "/v1/vault/enrol", "POST", lost) });
+      expect(await cut.client.resume()).toBe(true);
+      await expect(cut.client.setPin(di.password, PIN)).rejects.toEqual(code("L_UNREACHABLE"));
+      await cut.client.lock();
+      const next = await person(login, { address: relay.origin, place });
+      expect(await next.client.openers()).toMatchObject({ password: !change, pin: true });
+      if (lost === "answer") {
+        await expect(next.client.unlockWithPin("314159")).rejects.toEqual(code("E_AUTH", { data: { left: 9 } }));
+        await next.client.unlockWithPin(PIN);
+        expect(await next.client.openers()).toMatchObject({ password: false, pin: true });
+      } else if (change) await next.client.unlockWithPin("271829");
+      else {
+        await expect(next.client.unlockWithPin(PIN)).rejects.toEqual(code("L_USAGE"));
+        expect(await next.client.openers()).toMatchObject({ password: true, pin: false });
+        await next.client.unlock(di.password);
+      }
+      expect(await next.client.account()).toMatchObject({ status: "open", login });
+      await next.client.close();
+      const after = await person(login, { address: relay.origin, place });
+      expect(await after.client.resume()).toBe(true);
+      await after.client.close();
+    },
+  );
 });
 
 describe("leaving", () => {
@@ -186,7 +219,7 @@ describe("leaving", () => {
     const { token } = second.client.context.relay;
     await second.client.signOut(true);
     expect(await second.client.account()).toMatchObject({ status: "new", login: "", deviceName: "" });
-    for (const name of ["vault", "vault.next", "session", "session.until", "profile"]) {
+    for (const name of ["vault", "vault.next", "vault.pin", "session", "session.until", "profile"]) {
       expect(await place.documents.get(name)).toBeUndefined();
     }
     const tables = await place.tables();
@@ -205,8 +238,10 @@ describe("leaving", () => {
   });
 });
 
-/** A way to the relay that loses the first answer to one request: it has its effect, and nobody hears of it. */
-function lossy(address: string, path: string, method = "POST"): NonNullable<Parameters<typeof person>[1]["transport"]> {
+/** A way to the relay that loses one request, or the answer to it: then it has its effect, and nobody hears of it. */
+function lossy(
+  address: string, path: string, method = "POST", what: "request" | "answer" = "answer",
+): NonNullable<Parameters<typeof person>[1]["transport"]> {
   const inner = httpTransport(address);
   let lost = false;
   return {
@@ -214,11 +249,10 @@ function lossy(address: string, path: string, method = "POST"): NonNullable<Para
     connect: inner.connect,
     close: inner.close,
     request: async (sent) => {
-      const answer = await inner.request(sent);
-      if (!lost && sent.path === path && sent.method === method) {
-        lost = true;
-        throw new Unreachable("the answer was lost");
-      }
+      const here = !lost && sent.path === path && sent.method === method;
+      lost ||= here;
+      const answer = here && what === "request" ? undefined : await inner.request(sent);
+      if (here || answer === undefined) throw new Unreachable("lost");
       return answer;
     },
   };
