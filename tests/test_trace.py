@@ -20,7 +20,7 @@ PREFIXES = {
     "03-identity.md": ("CERT", "KLOG", "DIG"),
     "04-account.md": ("PPF", "SRP", "SLOT", "VLT"),
     "05-log.md": ("LOG", "ROLE", "JOIN", "CHN", "COM"),
-    "06-keys.md": ("EPO", "SHR", "INV", "META"),
+    "06-keys.md": ("EPO", "SHR", "INV", "META", "EXP"),
     "07-messages.md": ("MSG", "RUN"),
     "08-relay.md": ("API", "STR", "LIM"),
     "09-client.md": ("CLT",),
