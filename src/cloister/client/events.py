@@ -106,6 +106,15 @@ class KeysArrived(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class KeysWished(Event):
+    """A member asks for keys ``ns`` that the history policy does not give; somebody has to say yes (CLT-041)."""
+
+    id: str
+    name: str
+    ns: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SphereChanged(Event):
     """Title, topic, icon, mode, policy or another setting (``what``: the op)."""
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from cloister.account import credentials
 from cloister.account.keys import Roots
-from cloister.client import claims, farewell, joining, keys, logbook, memory, renewing
+from cloister.client import claims, farewell, joining, keys, logbook, memory, older, renewing
 from cloister.client.context import Context
 from cloister.client.replica import Replica, new_note
 from cloister.errors import CheckFailed, CloisterError, Forbidden, NotFound, RelayError, VaultError
@@ -106,6 +106,8 @@ async def _letter(ctx: Context, compact: str) -> None:
         p2p.verify(letter, device)
         if letter.k == "ask":
             await keys.answer(ctx, rep, letter)
+            with ctx.store.step() as events:
+                older.note(ctx, rep, device, letter.body["ns"], events)
         elif letter.k == "head-ask":
             await _head_ask(ctx, rep, letter)
         elif letter.k == "head-proof":

@@ -66,41 +66,27 @@ def read_meta(ctx: Context, rep: Replica) -> meta.Opened | None:
     return opened
 
 
+def unreadable(ctx: Context, rep: Replica) -> set[int]:
+    """Epochs of rows here that wait for their key."""
+    rows = ctx.store.all("SELECT DISTINCT ep FROM message WHERE sph = ? AND state = 'unreadable'", rep.sph)
+    return {int(row[0]) for row in rows}
+
+
 def missing(ctx: Context, rep: Replica) -> list[int]:
     """Epochs whose key is needed here: of rows that cannot be read, of older ones the policy gives, and the running
     one. Newest first."""
     if rep.state is None or rep.status != "active":
         return []
-    rows = ctx.store.all("SELECT DISTINCT ep FROM message WHERE sph = ? AND state = 'unreadable'", rep.sph)
-    wanted = {int(row[0]) for row in rows} | ({rep.state.ep} if rep.state.ep else set())
-    return sorted((n for n in wanted if n not in rep.keys and permitted(ctx, rep, ctx.dv, n)), reverse=True)
+    wanted = unreadable(ctx, rep) | ({rep.state.ep} if rep.state.ep else set())
+    lacking = wanted - set(rep.keys)
+    return sorted(lacking & granted(rep, ctx.dv), reverse=True) if lacking else []
 
 
-def permitted(ctx: Context, rep: Replica, dv: str, n: int) -> bool:
-    """Whether the history policy gives epoch ``n`` to the active device ``dv`` (EPO history rule, CLT-017)."""
+def granted(rep: Replica, dv: str) -> set[int]:
+    """The epochs that the history policy gives an active device without a person's word (SHR-006, CLT-017)."""
     state, history = rep.known
     device = state.devices.get(dv)
-    if device is None or not device.active:
-        return False
-    try:
-        began = history.epoch(n).seq
-    except CheckFailed:
-        return False
-    policy = state.policy.history
-    if policy == "all":
-        return True
-    if policy == "none":
-        return history.active(dv, began)
-    # A member's history begins with the entry that admitted it; devices added later see as far.
-    own = [state.devices[one] for one in state.members[device.owner].devices]
-    since = min(one.since for one in own if one.status != "left")
-    if began > since or history.active(dv, began):
-        return True
-    if policy.startswith("days:"):
-        row = ctx.store.one("SELECT jws FROM entry WHERE sph = ? AND seq = ?", rep.sph, since)
-        admitted = entries.decode(row[0]).iat if row else ctx.now()
-        return history.epoch(n + 1).iat >= admitted - int(policy.removeprefix("days:")) * 86400
-    return False
+    return set(share.granted(history, device.owner, dv)) if device is not None else set()
 
 
 # --- letters ------------------------------------------------------------------------------------------------------
@@ -162,17 +148,19 @@ async def answer(ctx: Context, rep: Replica, asked: Letter) -> int:
     return await hand_on(ctx, rep, device, asked.body["ns"])
 
 
-async def hand_on(ctx: Context, rep: Replica, device: Device, ns: Iterable[int]) -> int:
-    """Send shares of the epochs ``ns`` that are here and permitted to one active device.
+async def hand_on(ctx: Context, rep: Replica, device: Device, ns: Iterable[int], *, agreed: bool = False) -> int:
+    """Send shares of the epochs ``ns`` that are here and permitted to one active device; ``agreed``: a person who may
+    say so said yes to these (CLT-041).
 
     Not where keys are handed over live: then nothing is stored on the way.
     """
     if device.dv in ctx.store.get("revoked", []) or rep.known[0].delivery == "live":
         return 0
     history, sent = rep.known[1], 0
+    given = granted(rep, device.dv)
     for n in list(ns)[:MAX_NS]:
         key = rep.keys.get(n)
-        if key is None or not permitted(ctx, rep, device.dv, n):
+        if key is None or not (agreed or n in given):
             continue
         made = share.seal(key, history.epoch(n), Party(ctx.id, ctx.dv), ctx.sign, device, iat=ctx.now(), rng=ctx.rng)
         await ctx.relay.post([device.dv], made)
@@ -199,7 +187,8 @@ async def follow_links(ctx: Context, rep: Replica) -> int:
     history = rep.known[1]
     held = sorted(rep.keys)
     least = expiry.shredded(rep) + 1
-    gaps = [n for n in held if n > least and n - 1 not in rep.keys and permitted(ctx, rep, ctx.dv, n - 1)]
+    given = granted(rep, ctx.dv)
+    gaps = [n for n in held if n > least and n - 1 not in rep.keys and n - 1 in given]
     found: list[EpochKey] = []
     for top in gaps:
         if rep.note.get("links_tried", {}).get(str(top)) == history.seq:

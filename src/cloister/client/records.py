@@ -199,6 +199,17 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyWish:
+    """A member asks for keys ``ns`` from before the history policy's reach, and waits for a person's yes (CLT-041)."""
+
+    sph: str
+    id: str
+    name: str
+    ns: tuple[int, ...]
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Pending:
     """A join request on its way. ``safety``: digits to compare, once an approver shows up."""
 

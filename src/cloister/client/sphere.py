@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from cloister.client import commits, joining, keys, memory, outbox, people, queue, stops, syncing, timeline
+from cloister.client import commits, joining, keys, memory, older, outbox, people, queue, stops, syncing, timeline
 from cloister.client.context import Context
 from cloister.client.records import (
     InviteInfo,
     InviteLink,
+    KeyWish,
     LogLine,
     Message,
     OutboxItem,
@@ -464,6 +465,32 @@ class Sphere:
         state = self._state
         owners = dict.fromkeys(state.devices[dv].owner for dv in asked)
         return [people.name_of(ctx.store, state, owner) for owner in owners]
+
+    def older_keys(self) -> list[int]:
+        """Epochs of rows from before this member's time: the history policy does not give their keys. Newest first."""
+        return older.wanted(self._ctx, self._rep)
+
+    async def ask_older(self) -> list[str]:
+        """Ask people who may say yes for keys the policy does not give (CLT-041); returns the names of those asked."""
+        ctx = self._ctx
+        async with ctx.profile.writer(self.sph):
+            asked = await older.ask(ctx, self._rep)
+        state = self._state
+        return [people.name_of(ctx.store, state, o) for o in dict.fromkeys(state.devices[dv].owner for dv in asked)]
+
+    def wishes(self) -> list[KeyWish]:
+        """Members who ask for older keys than the policy gives, and wait for this person's yes (CLT-041)."""
+        return older.wishes(self._ctx, self._rep)
+
+    async def share_older(self, person: Person | str) -> int:
+        """Say yes to a member's wish; returns how many keys went."""
+        member = self._handle(person)
+        async with self._ctx.profile.writer(self.sph):
+            return await older.give(self._ctx, self._rep, member)
+
+    async def decline_older(self, person: Person | str) -> None:
+        """Say no to a member's wish; nothing is sent."""
+        older.decline(self._ctx, self._rep, self._handle(person))
 
     async def seen(self, message: str | Message | None = None) -> SeenRow:
         """The relay's row for a message (default: the last), fetched, not guessed."""
