@@ -28,7 +28,20 @@ from cloister.account import keys as account_keys
 from cloister.account import vault as vaults
 from cloister.account.password import V0, V1
 from cloister.account.vault import Vault
-from cloister.client import acts, commits, doctor, enrol, joining, memory, outbox, queue, removal, signing, syncing
+from cloister.client import (
+    acts,
+    commits,
+    doctor,
+    enrol,
+    export,
+    joining,
+    memory,
+    outbox,
+    queue,
+    removal,
+    signing,
+    syncing,
+)
 from cloister.client import live as live_module
 from cloister.client import pin as pins
 from cloister.client.context import Context
@@ -39,9 +52,11 @@ from cloister.client.records import (
     AccountInfo,
     DeviceInfo,
     Finding,
+    Imported,
     OutboxItem,
     Pending,
     Request,
+    SavedInfo,
     ServerInfo,
     SphereInfo,
     SyncReport,
@@ -494,7 +509,7 @@ class Client:
         if delivery == "live":
             raise UsageError("this version cannot hand keys over live")
         if custody == "device":
-            memory.require_second_device(ctx)
+            memory.require_second_copy(ctx)
         ik, certs = memory.identity(ctx)
         settings = Policy.from_body({**Policy().as_body(), **(policy or {})})
         intents: list[compose.Intent] = [
@@ -523,6 +538,16 @@ class Client:
         ctx = self.context
         h = await joining.ask(ctx, joining.parse_link(self.relay.origin, link))
         return next(one for one in joining.pending(ctx) if one.hash == h)
+
+    def read_saved(self, text: str) -> SavedInfo:
+        """What a text of saved keys says of itself, unopened. Raises FormatError, Downgrade."""
+        return export.look(self.context, text)
+
+    async def import_keys(self, text: str, code: str) -> Imported:
+        """Take the keys of a saved text back, as far as the verified log knows them (CLT-042). ``code``: its code or
+        passphrase. Raises FormatError, Downgrade, VaultError (another code), DecryptFailed, NotFound,
+        CommitmentMismatch."""
+        return await export.take(self.context, text, code)
 
     def pending(self) -> list[Pending]:
         """Own join requests."""

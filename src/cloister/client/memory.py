@@ -113,10 +113,13 @@ def identity(ctx: Context) -> tuple[Jwk, list[str]]:
     return log.ik, [own.compact, *(cert.compact for dv, cert in log.devices.items() if dv != ctx.dv)]
 
 
-def require_second_device(ctx: Context) -> None:
-    """Keys that lie on devices only need more than one. Raises UsageError (CLT-035)."""
-    if len(klog(ctx).devices) < 2:
-        raise UsageError("keys kept on devices only need a second device first")
+def require_second_copy(ctx: Context, rep: Replica | None = None) -> None:
+    """Keys that lie on devices only need another place: a second device, or a saved text that holds the running key of
+    the sphere. Raises UsageError (CLT-035)."""
+    saved = setting(ctx, f"saved.{rep.sph}") if rep is not None else None
+    running = rep.state.ep if rep is not None and rep.state is not None else 0
+    if len(klog(ctx).devices) < 2 and not (saved and running and saved["n"] >= running):
+        raise UsageError("keys kept on devices only need a second device or a saved copy first")
 
 
 def devices(ctx: Context) -> list[DeviceInfo]:
@@ -130,6 +133,26 @@ def renewed(ctx: Context) -> tuple[str, bytes] | None:
     """This device's (kem, DE) when newer than its certificate's (CERT-007)."""
     cert = klog(ctx).devices[ctx.dv]
     return None if cert.de == ctx.keys.de else (ctx.keys.kem, ctx.keys.de)
+
+
+# --- settings -----------------------------------------------------------------------------------------------------
+
+
+def setting(ctx: Context, key: str) -> Any:
+    """A setting of this person on all devices; None when it was never set (CLT-029)."""
+    row = ctx.store.get("settings", {}).get(key)
+    return json.loads(row["v"]) if row and row["v"] else None
+
+
+def set_setting(ctx: Context, key: str, value: Any) -> None:
+    """Set it on all devices (CLT-029)."""
+    text = json.dumps(value, separators=(",", ":"))
+    with ctx.store.step():
+        settings = ctx.store.get("settings", {})
+        old = settings.get(key, {"rev": 0, "v": ""})
+        if old["v"] != text:
+            ctx.store.put("settings", {**settings, key: {"rev": old["rev"] + 1, "v": text}})
+            ctx.store.put("state_dirty", True)
 
 
 # --- state slot ---------------------------------------------------------------------------------------------------

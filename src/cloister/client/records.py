@@ -68,7 +68,8 @@ class SphereInfo:
     """A sphere as this device knows it. ``epoch`` 0 means no key yet; ``have_key`` whether the current one is here.
 
     ``provisional``: what this new device was told about people and heads rests on the relay alone until another
-    member's message agrees (CLT-005).
+    member's message agrees (CLT-005). ``saved``: the newest key that a saved and checked text holds, 0 for never; while
+    it is lower than ``epoch`` in an encrypted sphere, the person is reminded (CLT-042).
     """
 
     sph: str
@@ -92,6 +93,44 @@ class SphereInfo:
     stop: Stop | None = None
     label: str = ""
     provisional: bool = False
+    saved: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SavedKeys:
+    """Keys ``keys`` of a sphere as a text to keep, and the code that opens it: to be kept apart from it.
+
+    ``code`` is empty when a passphrase opens it. Both are secrets.
+    """
+
+    sph: str
+    text: str = field(repr=False)
+    code: str = field(repr=False)
+    keys: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SavedInfo:
+    """What a saved text says of itself; nothing of it is proven before it is opened. ``known``: the sphere is here."""
+
+    sph: str
+    by: Literal["code", "words"]
+    keys: tuple[int, ...]
+    at: int
+    known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """Keys of a text: ``new`` here now, ``had`` before, ``waiting`` for the log to reach them, ``refused`` as not the
+    sphere's, ``let_go``: of messages that the sphere's retention has emptied (CLT-042)."""
+
+    sph: str
+    new: tuple[int, ...]
+    had: tuple[int, ...]
+    waiting: tuple[int, ...]
+    refused: tuple[int, ...]
+    let_go: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from cloister.client import commits, joining, keys, memory, older, outbox, people, queue, stops, syncing, timeline
+from cloister.client import (
+    commits,
+    export,
+    joining,
+    keys,
+    memory,
+    older,
+    outbox,
+    people,
+    queue,
+    stops,
+    syncing,
+    timeline,
+)
 from cloister.client.context import Context
 from cloister.client.records import (
     InviteInfo,
@@ -22,6 +35,7 @@ from cloister.client.records import (
     OutboxItem,
     Person,
     Request,
+    SavedKeys,
     SeenRow,
     SphereInfo,
 )
@@ -72,6 +86,7 @@ def sphere_info(ctx: Context, rep: Replica) -> SphereInfo:
         stop=rep.stop,
         label=note.get("label", ""),
         provisional=bool(note.get("provisional")),
+        saved=export.saved(ctx, rep.sph),
     )
 
 
@@ -426,7 +441,7 @@ class Sphere:
     async def set_custody(self, custody: Literal["synced", "device"]) -> None:
         """Owner only: whether members may keep keys in their accounts' slots (synced) or on devices only."""
         if custody == "device":
-            memory.require_second_device(self._ctx)
+            memory.require_second_copy(self._ctx, self._rep)
 
         def make(rep: Replica) -> Sequence[compose.Intent]:
             return [] if rep.known[0].custody == custody else [compose.SetCustody(custody)]
@@ -436,12 +451,25 @@ class Sphere:
     async def keep_only_here(self, only: bool = True) -> None:
         """Keep this sphere's keys on this account's devices only, never in slots at the relay (own choice)."""
         if only:
-            memory.require_second_device(self._ctx)
+            memory.require_second_copy(self._ctx, self._rep)
         with self._ctx.store.step():
             rep = self._rep
             rep.note["only_here"] = only
             rep.save_note(self._ctx.store)
             self._ctx.store.put("state_dirty", True)
+
+    async def save_keys(self, passphrase: str = "") -> SavedKeys:
+        """All keys of this sphere that are here, as a text to keep and the code that opens it (CLT-042).
+
+        With ``passphrase`` (five words and more) that opens it instead. It counts as saved once ``check_saved`` has
+        read it back. Raises UsageError, WeakPassword.
+        """
+        return await export.save(self._ctx, self._rep, passphrase)
+
+    async def check_saved(self, text: str, code: str) -> int:
+        """Read a saved text back; returns the newest key in it. Raises FormatError, Downgrade, VaultError (another
+        code), DecryptFailed (changed), CommitmentMismatch (another sphere's, or not these keys)."""
+        return await export.check(self._ctx, self._rep, text, code)
 
     async def checkpoint(self) -> int:
         """Sign a checkpoint of the current state; returns its seq."""
