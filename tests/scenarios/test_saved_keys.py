@@ -30,7 +30,7 @@ def held(sphere: Sphere) -> list[int]:
 
 
 async def test_a_sphere_counts_as_saved_once_its_text_was_read_back(w: World) -> None:
-    """CLT-042, EXP-005: not when it was made; a newer key is not in it; the other devices of the person know."""
+    """CLT-060, EXP-005: not when it was made; a newer key is not in it; the other devices of the person know."""
     ada = await w.first("ada")
     sphere = await ada.create_sphere("Harbour plan")
     other = await ada.create_sphere("Board")
@@ -90,7 +90,7 @@ async def _alone(w: World) -> tuple[Client, str, str, str]:
 
 
 async def test_all_keys_are_back_after_a_wipe(w: World) -> None:
-    """CLT-042: export, wipe, sign in, import. Nobody else is online, and the server has nothing to give."""
+    """CLT-060: export, wipe, sign in, import. Nobody else is online, and the server has nothing to give."""
     new, sph, text, code = await _alone(w)
     sphere = new.sphere(sph)
     assert [m.state for m in sphere.messages()] == ["unreadable", "unreadable"]

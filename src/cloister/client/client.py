@@ -544,7 +544,7 @@ class Client:
         return export.look(self.context, text)
 
     async def import_keys(self, text: str, code: str) -> Imported:
-        """Take the keys of a saved text back, as far as the verified log knows them (CLT-042). ``code``: its code or
+        """Take the keys of a saved text back, as far as the verified log knows them (CLT-060). ``code``: its code or
         passphrase. Raises FormatError, Downgrade, VaultError (another code), DecryptFailed, NotFound,
         CommitmentMismatch."""
         return await export.take(self.context, text, code)

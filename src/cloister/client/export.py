@@ -3,7 +3,7 @@
 What is saved is a text and a code that opens it; the sphere counts as saved only when the text was read back and found
 to hold what is here. What is taken back is believed by nobody: the own verified log decides, key by key.
 
-Knows no file: texts come and go as strings. Spec: CLT-042, EXP-006 to EXP-008.
+Knows no file: texts come and go as strings. Spec: CLT-060, EXP-006 to EXP-008.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def look(ctx: Context, text: str) -> SavedInfo:
 
 async def check(ctx: Context, rep: Replica, text: str, typed: str) -> int:
     """Read a saved text back: it opens with what was ``typed`` and holds every key that is here up to its newest, whose
-    number is returned and remembered (CLT-042).
+    number is returned and remembered (CLT-060).
 
     Raises FormatError, Downgrade, VaultError (another code), DecryptFailed (changed), CommitmentMismatch (another
     sphere's, or not these keys).
@@ -70,7 +70,7 @@ def saved(ctx: Context, sph: str) -> int:
 
 
 async def take(ctx: Context, text: str, typed: str) -> Imported:
-    """Take the keys of a saved text back (CLT-042). Raises what ``check`` does, and NotFound when this device does not
+    """Take the keys of a saved text back (CLT-060). Raises what ``check`` does, and NotFound when this device does not
     know the sphere; CommitmentMismatch when not one key of it is the sphere's.
     """
     parsed = export.parse(text)

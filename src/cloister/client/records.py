@@ -69,7 +69,7 @@ class SphereInfo:
 
     ``provisional``: what this new device was told about people and heads rests on the relay alone until another
     member's message agrees (CLT-005). ``saved``: the newest key that a saved and checked text holds, 0 for never; while
-    it is lower than ``epoch`` in an encrypted sphere, the person is reminded (CLT-042).
+    it is lower than ``epoch`` in an encrypted sphere, the person is reminded (CLT-060).
     """
 
     sph: str
@@ -123,7 +123,7 @@ class SavedInfo:
 @dataclass(frozen=True, slots=True)
 class Imported:
     """Keys of a text: ``new`` here now, ``had`` before, ``waiting`` for the log to reach them, ``refused`` as not the
-    sphere's, ``let_go``: of messages that the sphere's retention has emptied (CLT-042)."""
+    sphere's, ``let_go``: of messages that the sphere's retention has emptied (CLT-060)."""
 
     sph: str
     new: tuple[int, ...]

@@ -459,7 +459,7 @@ class Sphere:
             self._ctx.store.put("state_dirty", True)
 
     async def save_keys(self, passphrase: str = "") -> SavedKeys:
-        """All keys of this sphere that are here, as a text to keep and the code that opens it (CLT-042).
+        """All keys of this sphere that are here, as a text to keep and the code that opens it (CLT-060).
 
         With ``passphrase`` (five words and more) that opens it instead. It counts as saved once ``check_saved`` has
         read it back. Raises UsageError, WeakPassword.
