@@ -6,16 +6,15 @@
  * Spec: CRY-001 to CRY-012.
  */
 
-import { Aes256Gcm, CipherSuite, DhkemP384HkdfSha384, HkdfSha256, HkdfSha384 } from "@hpke/core";
-import { XWing } from "@hpke/hybridkem-x-wing";
-import { ed25519, x25519 } from "@noble/curves/ed25519.js";
+import { Aes256Gcm, CipherSuite, HkdfSha256 } from "@hpke/core";
+import { ed25519 } from "@noble/curves/ed25519.js";
 import { p384 } from "@noble/curves/nist.js";
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
-import { argon2id as wasmArgon2id } from "hash-wasm";
 
-import { type CloisterError, DecryptFailed, FormatError, SignatureInvalid } from "./errors.ts";
+import { xwing, xwingPublic } from "./crypto/xwing.ts";
+import { type CloisterError, DecryptFailed, FormatError, SignatureInvalid, Unreachable } from "./errors.ts";
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -122,9 +121,18 @@ export interface Argon2Cost {
   length?: number;
 }
 
-/** Argon2id (RFC 9106; CRY-004). */
+/** A part of the program that is loaded when it is first used. Throws Unreachable when it did not come. */
+async function loaded<T>(part: Promise<T>): Promise<T> {
+  try {
+    return await part;
+  } catch {
+    throw new Unreachable("a part of the program did not load");
+  }
+}
+
+/** Argon2id (RFC 9106; CRY-004). Throws Unreachable. */
 export async function argon2id(secret: Uint8Array, salt: Uint8Array, cost: Argon2Cost): Promise<Bytes> {
-  return own(await wasmArgon2id({
+  return own(await (await loaded(import("hash-wasm"))).argon2id({
     password: secret, salt, memorySize: cost.memoryKib, iterations: cost.passes, parallelism: cost.lanes,
     hashLength: cost.length ?? 32, outputType: "binary",
   }));
@@ -230,39 +238,45 @@ export async function es384Verify(x: Uint8Array, y: Uint8Array, signature: Uint8
 
 // --- HPKE (RFC 9180 base mode), receiving keys -----------------------------------------------------------------------
 
-const KEMS = {
-  xwing: new CipherSuite({ kem: new XWing(), kdf: new HkdfSha256(), aead: new Aes256Gcm() }),
-  p384: new CipherSuite({ kem: new DhkemP384HkdfSha384(), kdf: new HkdfSha384(), aead: new Aes256Gcm() }),
-};
-export type Kem = keyof typeof KEMS;
+const XWING = new CipherSuite({ kem: xwing, kdf: new HkdfSha256(), aead: new Aes256Gcm() });
+export type Kem = "xwing" | "p384";
 
-function suite(kem: string): CipherSuite {
-  const found = Object.hasOwn(KEMS, kem) ? KEMS[kem as Kem] : undefined;
-  if (found === undefined) throw new FormatError("unknown kem");
-  return found;
+function requireKem(kem: string): asserts kem is Kem {
+  if (kem !== "xwing" && kem !== "p384") throw new FormatError("unknown kem");
+}
+
+async function suite(kem: string): Promise<CipherSuite> {
+  requireKem(kem);
+  return kem === "xwing" ? XWING : (await loaded(import("./crypto/p384.ts"))).p384Suite;
 }
 
 async function privateKey(kem: string, secret: Uint8Array): Promise<CryptoKey> {
   if (kem === "xwing" && secret.length !== 32) throw new FormatError("X-Wing seed is not 32 bytes");
   if (kem === "p384") p384Public(secret);
-  return suite(kem).kem.importKey("raw", own(secret).buffer, false);
+  return (await suite(kem)).kem.importKey("raw", own(secret).buffer, false);
 }
 
 /** Public receiving key of a secret: "xwing" 32-byte seed, "p384" 48-byte scalar (CRY-009, CRY-010). */
 export async function hpkePublic(kem: string, secret: Uint8Array): Promise<Bytes> {
-  const found = suite(kem);
+  requireKem(kem);
   if (kem === "p384") {
     const { x, y } = p384Public(secret);
     return concat(new Uint8Array([4]), x, y);
   }
   if (secret.length !== 32) throw new FormatError("X-Wing seed is not 32 bytes");
-  const pair = await new XWing().generateKeyPairDerand(own(secret));
-  return new Uint8Array(await found.kem.serializePublicKey(pair.publicKey));
+  return xwingPublic(secret);
 }
+
+const P25519 = 2n ** 255n - 19n;
+/** The coordinates of all points of curve and twist whose order divides the cofactor. */
+const SMALL_ORDER = [
+  0n, 1n, P25519 - 1n, 325606250916557431795983626356110631294008115727848805560023387167927233504n,
+  39382357235489614581723060781553021112529911719440698176882885853963445705823n,
+];
 
 /** Refuse a receiving key that could not be sealed to (CRY-010). Throws FormatError. */
 export function hpkeCheckPublic(kem: string, key: Uint8Array): void {
-  suite(kem);
+  requireKem(kem);
   if (kem === "p384") {
     if (key.length !== P384_PUBLIC_LENGTH || key[0] !== 4) throw new FormatError("P-384 receiving key form");
     p384CheckPublic(key.subarray(1, 49), key.subarray(49));
@@ -274,28 +288,27 @@ export function hpkeCheckPublic(kem: string, key: Uint8Array): void {
     const [a, b, c] = [key[at]!, key[at + 1]!, key[at + 2]!];
     if ((a | ((b & 15) << 8)) >= 3329 || ((b >> 4) | (c << 4)) >= 3329) throw new FormatError("ML-KEM coefficient");
   }
-  try {
-    x25519.getSharedSecret(new Uint8Array(32).fill(7), key.subarray(ML_KEM_PUBLIC_LENGTH));
-  } catch {
-    throw new FormatError("X25519 key of small order");
-  }
+  const point = integer(key.slice(ML_KEM_PUBLIC_LENGTH).reverse()) & (2n ** 255n - 1n);
+  if (SMALL_ORDER.includes(point % P25519)) throw new FormatError("X25519 key of small order");
 }
 
 /** HPKE base mode, single shot: enc || ct (CRY-011). */
 export async function hpkeSeal(kem: string, key: Uint8Array, info: Uint8Array, text: Uint8Array): Promise<Bytes> {
   hpkeCheckPublic(kem, key);
-  const recipientPublicKey = await suite(kem).kem.deserializePublicKey(own(key).buffer);
-  const { enc, ct } = await suite(kem).seal({ recipientPublicKey, info: own(info).buffer }, own(text).buffer);
+  const found = await suite(kem);
+  const recipientPublicKey = await found.kem.deserializePublicKey(own(key).buffer);
+  const { enc, ct } = await found.seal({ recipientPublicKey, info: own(info).buffer }, own(text).buffer);
   return concat(new Uint8Array(enc), new Uint8Array(ct));
 }
 
 /** Inverse of hpkeSeal. Throws DecryptFailed for every kind of failure (CRY-011). */
 export async function hpkeOpen(kem: string, secret: Uint8Array, info: Uint8Array, sealed: Uint8Array): Promise<Bytes> {
-  const length = suite(kem) === KEMS.xwing ? XWING_ENC_LENGTH : P384_PUBLIC_LENGTH;
+  const found = await suite(kem);
+  const length = kem === "xwing" ? XWING_ENC_LENGTH : P384_PUBLIC_LENGTH;
   const recipientKey = await privateKey(kem, secret);
   try {
     const params = { recipientKey, info: own(info).buffer, enc: own(sealed.subarray(0, length)).buffer };
-    return new Uint8Array(await suite(kem).open(params, own(sealed.subarray(length)).buffer));
+    return new Uint8Array(await found.open(params, own(sealed.subarray(length)).buffer));
   } catch {
     throw new DecryptFailed("hpke");
   }
@@ -307,6 +320,32 @@ const OAEP = { name: "RSA-OAEP", hash: "SHA-256" };
 
 function base64url(data: Uint8Array): string {
   return btoa(String.fromCharCode(...data)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+const RSA_LENGTH = 512;
+
+/** Refuse a modulus that is not of 4096 bits or is even (SHR-007, LIVE-002). Throws FormatError. */
+export function rsaCheckPublic(modulus: Uint8Array): void {
+  const whole = modulus.length === RSA_LENGTH && modulus[0]! >= 0x80 && modulus[RSA_LENGTH - 1]! % 2 === 1;
+  if (!whole) throw new FormatError("RSA modulus");
+}
+
+/** A fresh RSA-4096 key: its modulus, and an opener with the private half, which cannot be taken out (LIVE-002). */
+export async function rsaGenerate(): Promise<{ modulus: Bytes; unseal: (sealed: Uint8Array) => Promise<Bytes> }> {
+  const asked = { ...OAEP, modulusLength: RSA_LENGTH * 8, publicExponent: Uint8Array.of(1, 0, 1) };
+  const { publicKey, privateKey: secret } = await subtle.generateKey(asked, false, ["encrypt", "decrypt"]);
+  const { n } = await subtle.exportKey("jwk", publicKey);
+  return { modulus: own(Uint8Array.from(atob(standard(n!)), (one) => one.charCodeAt(0))), unseal: (sealed) => opened(secret, sealed) };
+}
+
+const standard = (text: string): string => text.replaceAll("-", "+").replaceAll("_", "/");
+
+async function opened(key: CryptoKey, sealed: Uint8Array): Promise<Bytes> {
+  try {
+    return new Uint8Array(await subtle.decrypt(OAEP, key, own(sealed)));
+  } catch {
+    throw new DecryptFailed("rsa");
+  }
 }
 
 /** RSA-OAEP with SHA-256, e = 65537, no label, for a modulus of 512 bytes (SHR-007). Throws FormatError. */
@@ -322,12 +361,10 @@ export async function rsaSeal(modulus: Uint8Array, data: Uint8Array): Promise<By
 
 /** Inverse of rsaSeal; `secret` is PKCS #8 in DER. Throws DecryptFailed for every kind of failure (SHR-007). */
 export async function rsaOpen(secret: Uint8Array, sealed: Uint8Array): Promise<Bytes> {
-  try {
-    const key = await subtle.importKey("pkcs8", own(secret), OAEP, false, ["decrypt"]);
-    return new Uint8Array(await subtle.decrypt(OAEP, key, own(sealed)));
-  } catch {
+  const key = await subtle.importKey("pkcs8", own(secret), OAEP, false, ["decrypt"]).catch(() => {
     throw new DecryptFailed("rsa");
-  }
+  });
+  return opened(key, sealed);
 }
 
 /** Drop the keys kept ready for use; called on lock and sign-out (CRY-012). */
