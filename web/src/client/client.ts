@@ -114,7 +114,13 @@ export class Client extends Household implements Api {
   doctor = async (sph?: string): Promise<readonly Finding[]> => doctor.examine(this.context, this.door.needVault(), sph);
 
   // the relay -----------------------------------------------------------------------------------------------------------
-  sync = async (): Promise<SyncReport> => syncing.once(this.context);
+  sync = async (): Promise<SyncReport> => {
+    const { ctx, closed } = this.door;
+    const report = await syncing.once(ctx);
+    // A relay that had refused this device takes it again.
+    if (!report.offline && !report.faults.includes("E_AUTH")) this.listen(ctx, closed);
+    return report;
+  };
 
   admin: Api["admin"] = async (method, path, body) => {
     const { value } = await this.context.relay.raw(method, `/admin/${path}`, body);

@@ -6,17 +6,16 @@
  */
 
 import type { Bytes } from "../crypto.ts";
-import { AuthFailed, CloisterError, DeviceRevoked, RelayError, Unreachable, UsageError, VaultError } from "../errors.ts";
+import { AuthFailed, CloisterError, RelayError, Unreachable, UsageError, VaultError } from "../errors.ts";
 import { jsonEmit, jsonParse } from "../protocol/encoding.ts";
 import * as acts from "./acts.ts";
 import type { Api, Openers, PageEvent, Progress } from "./api.ts";
-import { background } from "./background.ts";
 import { type Act, type Context, setClock } from "./context.ts";
 import { Door, type Given } from "./door.ts";
 import * as enrol from "./enrol.ts";
 import * as joining from "./joining.ts";
 import * as links from "./links.ts";
-import * as live from "./live.ts";
+import { Listening } from "./listening.ts";
 import { writer } from "./locks.ts";
 import * as memory from "./memory.ts";
 import { Profile } from "./profile.ts";
@@ -48,6 +47,7 @@ export class Household {
   readonly #profile: Profile;
   #settings: Settings;
   #running: AbortController | undefined = undefined;
+  readonly #listening = new Listening(() => this.lock());
 
   constructor(profile: Profile, options: Options) {
     this.options = options;
@@ -114,16 +114,12 @@ export class Household {
   async #opened(): Promise<void> {
     if (this.door.vault?.openers.session === undefined) await this.door.keepSession();
     const { ctx, closed } = this.door;
-    if (this.options.live) background(this.#listen(ctx, closed));
+    this.listen(ctx, closed);
   }
 
-  async #listen(ctx: Context, closed: AbortSignal): Promise<void> {
-    try {
-      await live.run(ctx, closed);
-    } catch (error) {
-      if (error instanceof DeviceRevoked && !closed.aborted) await this.lock();
-      else if (!(error instanceof CloisterError)) throw error;
-    }
+  /** Keep the live connection, unless it is kept already. */
+  protected listen(ctx: Context, closed: AbortSignal): void {
+    if (this.options.live) this.#listening.begin(ctx, closed);
   }
 
   async #lookAtAccount(ctx: Context): Promise<void> {

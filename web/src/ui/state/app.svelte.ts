@@ -18,6 +18,8 @@ export interface Connection {
   readonly online: boolean | undefined;
   readonly since: number;
   readonly retryAt: number;
+  /** The server answers and takes this device no more, though no signed entry shows a removal (CLT-038). */
+  readonly refused?: boolean;
 }
 
 export interface App {
@@ -38,9 +40,11 @@ export interface App {
   connection: Connection;
   progress: Progress | undefined;
   place: Place | undefined;
+  /** Why this device was locked, when it was not the person; said on the lock screen. */
+  ended: { readonly code: string } | undefined;
 }
 
-function empty(): Omit<App, "phase" | "failure" | "openers" | "server" | "place"> {
+function empty(): Omit<App, "phase" | "failure" | "openers" | "server" | "place" | "ended"> {
   return {
     account: undefined, spheres: [], past: [], pending: [], requests: [], outbox: [], loaded: false,
     connection: { online: undefined, since: 0, retryAt: 0 }, progress: undefined,
@@ -48,7 +52,7 @@ function empty(): Omit<App, "phase" | "failure" | "openers" | "server" | "place"
 }
 
 export const app = $state<App>({
-  phase: "starting", failure: undefined, openers: undefined, server: undefined, place: undefined, ...empty(),
+  phase: "starting", failure: undefined, openers: undefined, server: undefined, place: undefined, ended: undefined, ...empty(),
 });
 
 type Hear = (event: PageEvent) => void;
@@ -98,6 +102,7 @@ async function lookNow(): Promise<void> {
   }
   app.openers = await api().openers();
   if (account.status !== "open") forget();
+  else app.ended = undefined;
   app.account = account;
   if (account.status === "open") await lists();
 }
@@ -150,8 +155,12 @@ function heard(event: PageEvent): void {
     case "Place":
       app.place = event;
       break;
-    case "LockedNow":
     case "Revoked":
+      app.ended = { code: "L_REVOKED" };
+      forget();
+      aside(look(), failed);
+      break;
+    case "LockedNow":
       forget();
       aside(look(), failed);
       break;
@@ -161,7 +170,7 @@ function heard(event: PageEvent): void {
       break;
     case "Disconnected": {
       const since = app.connection.online === false ? app.connection.since : read();
-      app.connection = { online: false, since, retryAt: read() + Math.ceil(event.retryIn) };
+      app.connection = { online: false, since, retryAt: read() + Math.ceil(event.retryIn), refused: event.code === "E_AUTH" };
       break;
     }
     default:
