@@ -158,6 +158,12 @@ def rows(page: Page) -> Locator:
     return page.get_by_role("list", name=like("sphere.messages"))
 
 
+def written(page: Page, text: str) -> None:
+    """The row with this text is there and its way to the server is behind it."""
+    expect(message(page, text).get_by_text(say("row.waiting"))).to_have_count(0)
+    expect(message(page, text).get_by_role("button", name=say("row.actions"))).to_have_count(1)
+
+
 def write(page: Page, text: str) -> None:
     """Type and send; the row is there afterwards."""
     composer(page).fill(text)

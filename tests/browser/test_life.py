@@ -25,6 +25,7 @@ from tests.browser.acts import (
     say,
     see,
     write,
+    written,
 )
 from tests.browser.test_walk import Windows, two
 from tests.cli.stage import Stage
@@ -111,6 +112,7 @@ def test_confirming_somebody_by_rows_and_a_difference(window: Windows, stage: St
 def test_the_panel_shows_the_row_as_the_database_has_it(window: Windows, stage: Stage) -> None:
     ada, _ = two(window, stage)
     write(ada, "Which port do we use?")
+    written(ada, "Which port do we use?")
     goto(ada, "security")
     expect(ada.get_by_role("cell", name=re.compile("Which port do we use"))).to_be_visible()
     stored = ada.locator("pre").last.text_content() or ""

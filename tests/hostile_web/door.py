@@ -26,13 +26,13 @@ def origin(listener: socket.socket) -> str:
 
 
 @contextlib.asynccontextmanager
-async def door(relay: MemoryRelay, listener: socket.socket, address: str) -> AsyncIterator[None]:
-    """Serve whatever application stands in ``relay`` at that moment."""
+async def door(relay: MemoryRelay, listener: socket.socket, address: str, ws: str = "none") -> AsyncIterator[None]:
+    """Serve whatever application stands in ``relay`` at that moment; ``ws``: uvicorn's name of the live connection."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await relay.app({**scope, "client": (address, 1)}, receive, send)
 
-    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, ws="none", proxy_headers=False))
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, ws=ws, proxy_headers=False))
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:

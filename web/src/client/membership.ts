@@ -4,7 +4,7 @@
  * Whatever changes the log does so as the sphere's only writer on this device. Spec: CLT-012, CLT-018, CLT-022, CLT-023.
  */
 
-import { NotFound, RelayError, Unreachable, UsageError } from "../errors.ts";
+import { CheckFailed, NotFound, RelayError, Unreachable, UsageError } from "../errors.ts";
 import { safetyNumber as safetyNumberOf } from "../protocol/digits.ts";
 import { b64d, b64e, textBytes } from "../protocol/encoding.ts";
 import { rank } from "../protocol/roles.ts";
@@ -184,7 +184,15 @@ export function cancelJoin(ctx: Context, hash: string): Promise<void> {
 export async function requests(ctx: Context, sph?: string): Promise<Request[]> {
   if (sph !== undefined) return requestsOf(ctx, sph);
   const found: Request[] = [];
-  for (const one of await syncing.active(ctx)) found.push(...(await requestsOf(ctx, one)));
+  for (const one of await syncing.active(ctx)) {
+    try {
+      found.push(...(await requestsOf(ctx, one)));
+    } catch (error) {
+      // A sphere that is stopped or refused says so itself and hides nothing of the others.
+      if (!(error instanceof CheckFailed || error instanceof RelayError)) throw error;
+      found.push(...(await joining.requests(ctx, await replica(ctx, one))));
+    }
+  }
   return found.sort((one, other) => one.at - other.at || ascending(one.hash, other.hash));
 }
 

@@ -1,0 +1,231 @@
+"""What a lying relay looks like in the screens: stopped, said once, kept as evidence (steps 16, 17).
+
+Rules: JOIN-005, CLT-018, CLT-020, CLT-021, WEB-063.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from cloister.errors import CheckFailed, LogFork, LogRollback
+from cloister.protocol import digits, entry, jws
+from cloister.protocol.encoding import b64d, b64e
+from cloister.sphere import invitation
+from cloister.sphere.compose import Invite, Rotate
+from tests.browser.acts import (
+    back_to_sphere,
+    button,
+    composer,
+    fill_account,
+    goto,
+    invite,
+    like,
+    message,
+    new_sphere,
+    rows,
+    say,
+    signed_up,
+    write,
+    written,
+)
+from tests.browser.liar import Liar
+from tests.browser.window import ROOT, Window
+from tests.hostile.insider import Insider
+from tests.hostile.world import ADDRESSES, digest_of, mallory
+from tests.scenarios.world import harbour
+
+Windows = Callable[..., Window]
+BO = ADDRESSES["bo"]
+LOG = r"GET /v1/spheres/.*/log"
+
+
+@pytest.fixture
+def liar(tmp_path: Path) -> Iterator[Liar]:
+    """A world whose relay is honest until told otherwise."""
+    with Liar(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def open_window(chromium: Browser, liar: Liar) -> Iterator[Windows]:
+    """Windows at the liar's port; at the end none of them may have a complaint."""
+    opened: list[Window] = []
+
+    def open_one(name: str) -> Window:
+        opened.append(Window(chromium, liar.server, name))
+        return opened[-1]
+
+    yield open_one
+    complaints = [line for one in opened for line in one.complaints]
+    for one in opened:
+        one.close()
+    assert not complaints
+
+
+def _let_in(liar: Liar, one: Window) -> Page:
+    """Ada makes a sphere in her terminal; Bo comes by her link in a browser and is let in."""
+    hw = liar.hw
+    ada = liar.do(hw.first("ada"))
+    sphere = liar.do(ada.create_sphere("Harbour plan"))
+    page = one.page
+    page.goto(liar.here(liar.do(sphere.invite()).url))
+    fill_account(page, "bo")
+    expect(page.get_by_role("heading", name=say("join.sent"), level=1)).to_be_visible()
+    (request,) = liar.do(sphere.requests())
+    liar.do(sphere.admit(request))
+    expect(page.get_by_role("heading", name="Harbour plan", level=1)).to_be_visible()
+    return page
+
+
+def _save_and_verify(page: Page, folder: Path, error: type[CheckFailed]) -> None:
+    """The evidence is a file; a terminal without any account comes to the same verdict in the same words."""
+    with page.expect_download() as download:
+        page.get_by_role("alert").get_by_role("button", name="Save evidence").click()
+    path = folder / f"{error.code}.json"
+    download.value.save_as(path)
+    assert json.loads(path.read_text("utf-8"))["code"] == error.code
+    shown = page.get_by_role("alert").inner_text()
+    env = {"HOME": str(folder), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "LANG": "C.UTF-8"}
+    words = [sys.executable, "-m", "cloister.cli", "verify", "evidence", str(path)]
+    done = subprocess.run(words, capture_output=True, text=True, env=env, cwd=folder, check=False)
+    assert done.returncode == 8, done.stderr
+    said = error()
+    for text in (said.why, said.next, said.you):
+        assert text in done.stderr
+        assert text in shown
+
+
+def _stopped(page: Page, error: type[CheckFailed]) -> None:
+    """The card is where the composer was, and it is the only thing that is announced."""
+    card = page.get_by_role("alert")
+    expect(card).to_have_count(1)
+    expect(card).to_contain_text(error().why)
+    expect(composer(page)).to_have_count(0)
+
+
+async def _rival(liar: Liar) -> tuple[int, dict[int, str]]:
+    """Where the histories part, and entries of Ada's own making that never reached the relay."""
+    ada = Insider(liar.hw.clients["ada"])
+    jti = os.urandom(16)
+    ipk = invitation.key_pair(os.urandom(invitation.SEED_LENGTH), ada.sph, jti)[1]
+    made = ada.draft(Invite(jti, ipk, int(liar.hw.clock()) + 900, "member", 1, "ask"), Rotate()).commit.entries
+    return harbour(ada.client).info.seq, {entry.decode(one).seq: one for one in made}
+
+
+async def _rotate(liar: Liar) -> None:
+    await harbour(liar.hw.clients["ada"]).rotate("again")
+
+
+def test_an_older_history_then_another_one(open_window: Windows, liar: Liar, tmp_path: Path) -> None:
+    page = _let_in(liar, open_window("bo"))
+    before, others = liar.do(_rival(liar))
+    write(page, "Before any of it")
+    written(page, "Before any of it")
+    liar.do(_rotate(liar))
+    expect(rows(page).get_by_text(like("notice.epoch-asked", by="ada", n="2"))).to_be_visible()
+
+    def older(answer: Any) -> Any:
+        kept = [one for one in answer["entries"] if entry.decode(one).seq <= before]
+        h = b64e(entry.decode(kept[-1]).digest) if kept else answer["head"]["h"]
+        return {"entries": kept, "head": {"seq": before, "h": h}}
+
+    liar.hw.liar.lie(LOG, older, address=BO)
+    page.reload()
+    _stopped(page, LogRollback)
+    _save_and_verify(page, tmp_path, LogRollback)
+    # What was said stays readable, and nothing can be written.
+    expect(message(page, "Before any of it")).to_be_visible()
+    liar.hw.liar.honest()
+    page.reload()
+    expect(page.get_by_role("alert")).to_contain_text(re.compile("holds again all that this device has seen"))
+    page.get_by_role("alert").get_by_role("button", name="Go on").click()
+    expect(composer(page)).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+    def other(answer: Any) -> Any:
+        shown = [others.get(entry.decode(one).seq, one) for one in answer["entries"]]
+        return {"entries": shown, "head": {"seq": max(others), "h": b64e(entry.decode(others[max(others)]).digest)}}
+
+    liar.hw.liar.lie(LOG, other, address=BO)
+    page.reload()
+    _stopped(page, LogFork)
+    # What is announced once is not announced again while more is heard from the server.
+    card = page.get_by_role("alert")
+    card.evaluate("(element) => { element.wasHere = true }")
+    _save_and_verify(page, tmp_path, LogFork)
+    assert card.evaluate("(element) => element.wasHere")
+    # For ever: also when the relay is honest again.
+    liar.hw.liar.honest()
+    page.reload()
+    _stopped(page, LogFork)
+
+
+def test_a_joiner_whose_key_was_swapped(open_window: Windows, liar: Liar) -> None:
+    ada = signed_up(open_window("ada"), "ada", liar.hw.setup_code)
+    new_sphere(ada, "Harbour plan")
+    link = invite(ada)
+    bo_window = open_window("bo")
+    bo = bo_window.page
+    ghost = mallory(int(liar.hw.clock()))
+    sph, jti = ada.url.split("/s/")[1].split("/")[0], b64d(link.split("#")[1].split("~")[1])
+    shown: list[bool] = []
+
+    def swapped(by_link: bool) -> None:
+        compact = ghost.request(sph, int(liar.hw.clock()), jti=jti if by_link else None)
+        row = {"h": digest_of(compact), "jws": compact, "exp": int(liar.hw.clock()) + 86400}
+        liar.hw.liar.honest()
+        liar.hw.liar.lie(rf"GET /v1/spheres/{sph}/joins$", lambda _: shown.append(by_link) or {"joins": [row]})
+
+    swapped(by_link=True)
+    bo.goto(link)
+    fill_account(bo, "bo")
+    expect(bo.get_by_role("heading", name=say("join.sent"), level=1)).to_be_visible()
+    # With the link: refused unasked.
+    goto(ada, "people")
+    ask = ada.get_by_role("region", name=say("request.title", name="bo", title="Harbour plan"))
+    expect(ask).to_contain_text(say("request.faulty"))
+    expect(ask.get_by_role("button")).to_have_count(1)
+    expect(button(ask, "act.decline")).to_be_visible()
+
+    # Without one: the digits of the two screens differ.
+    swapped(by_link=False)
+    cards: list[Any] = []
+    liar.hw.liar.forge(r"POST .*/card$", lambda body: cards.append(json.loads(body)) or {})
+    ada.reload()
+    expect(ask).to_contain_text(say("request.swapped", name="bo"))
+    button(ask, "act.compare").click()
+    expect(ask.get_by_role("checkbox")).to_have_count(4)
+    expect(button(ask, "act.match-admit")).to_be_disabled()
+    of_ada = re.sub(r"\D", "", "".join(ask.locator("li .mono").all_inner_texts()))
+    liar.hw.liar.lie(r"GET /v1/joins/", lambda answer: {**answer, "card": cards[-1]})
+    bo.reload()
+    expect(bo.get_by_text(say("join.compare"))).to_be_visible()
+    of_bo = re.sub(r"\D", "", bo.locator(".digits").inner_text())
+    me = jws.decode(cards[-1]["cert"], "sph-dev+1").body["id"]
+    assert of_ada == re.sub(r"\D", "", digits.safety_number(me, ghost.id))
+    assert len(of_bo) == 60 and of_bo != of_ada
+    since = len(liar.hw.liar.calls)
+    button(ask, "act.differ").click()
+    expect(ask.get_by_role("alert")).to_contain_text(say("request.differs", name="bo"))
+    expect(ask.get_by_role("button")).to_have_count(1)
+    assert not [call for call in liar.hw.liar.calls[since:] if call.path.endswith("/commits")]
+
+    # The true request, by the link: one button, and he is in.
+    liar.hw.liar.honest()
+    ada.reload()
+    expect(ask).to_contain_text(say("request.by-link", name="bo", title="Harbour plan"))
+    button(ask, "act.admit").click()
+    expect(bo.get_by_role("heading", name="Harbour plan", level=1)).to_be_visible()
+    back_to_sphere(ada)
+    write(ada, "Only the true one reads this")
+    expect(message(bo, "Only the true one reads this")).to_be_visible()
