@@ -1,0 +1,92 @@
+"""An event loop in virtual time: nothing waits, nothing runs beside it, and the order of everything is fixed.
+
+Time goes on only when nothing can run: then it jumps to the next timer. What would run in a thread runs at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from cloister.server import core
+from cloister.server.writer import Writer
+
+T = TypeVar("T")
+
+
+class Silence(AssertionError):
+    """Everybody waits and no timer will wake anybody."""
+
+
+class _Selector(selectors.SelectSelector):
+    """Has no sockets to look at: where the loop would wait, time passes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passes: Callable[[float | None], None] = lambda _: None
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.passes(timeout)
+        return []
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """See the module. ``time`` is in seconds since the beginning of the story."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        selector = _Selector()
+        super().__init__(selector)
+        selector.passes = self._pass
+
+    def time(self) -> float:
+        return self._now
+
+    def _pass(self, timeout: float | None) -> None:
+        if timeout is None:
+            raise Silence("everybody waits for somebody else")
+        if timeout > 0:
+            self._now = max(self._now, self._scheduled[0]._when)  # type: ignore[attr-defined]
+
+    def _write_to_self(self) -> None:
+        """Nobody sleeps who would have to be woken."""
+
+    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]
+        future: asyncio.Future[T] = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+class InlineWriter(Writer):
+    """The relay's writer without its thread: a group is run where it would have been handed over."""
+
+    def _start(self) -> None:
+        batch, self._queue = self._queue[:512], self._queue[512:]
+        if not batch:
+            self._running = False
+            self._idle.set()
+            return
+        asyncio.get_running_loop().call_soon(self._finish, batch, *self._run(batch))
+
+    async def close(self) -> None:
+        await super().close()
+        self._disconnect()
+
+
+def run(story: Coroutine[Any, Any, T]) -> T:
+    """Run a story to its end in virtual time."""
+    loop, real = VirtualLoop(), core.Writer
+    loop.set_exception_handler(lambda _, context: None)
+    core.Writer = InlineWriter  # type: ignore[misc]
+    try:
+        asyncio.set_event_loop(loop)
+        return loop.run_until_complete(story)
+    finally:
+        core.Writer = real  # type: ignore[misc]
+        asyncio.set_event_loop(None)
+        loop.close()
