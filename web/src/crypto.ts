@@ -151,9 +151,23 @@ export function ed25519Public(seed: Uint8Array): Bytes {
   return own(ed25519.getPublicKey(seed));
 }
 
+/** What stands before the 32 bytes of a seed in PKCS #8. */
+const ED25519_PKCS8 = new Uint8Array([0x30, 46, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 34, 4, 32]);
+const signingKeys = new Map<string, Promise<CryptoKey>>();
+
+function signingKey(seed: Uint8Array): Promise<CryptoKey> {
+  const name = String.fromCharCode(...seed);
+  const known = signingKeys.get(name);
+  if (known !== undefined) return known;
+  if (signingKeys.size >= 16) signingKeys.clear();
+  const made = subtle.importKey("pkcs8", concat(ED25519_PKCS8, seed), "Ed25519", false, ["sign"]);
+  signingKeys.set(name, made);
+  return made;
+}
+
 /** Signature, 64 bytes, deterministic (CRY-006). */
-export function ed25519Sign(seed: Uint8Array, message: Uint8Array): Bytes {
-  return own(ed25519.sign(message, seed));
+export async function ed25519Sign(seed: Uint8Array, message: Uint8Array): Promise<Bytes> {
+  return new Uint8Array(await subtle.sign("Ed25519", await signingKey(seed), own(message)));
 }
 
 /** Accept only a canonical point of the prime-order subgroup, not the identity (CRY-005). Throws FormatError. */
@@ -335,7 +349,8 @@ export async function rsaGenerate(): Promise<{ modulus: Bytes; unseal: (sealed: 
   const asked = { ...OAEP, modulusLength: RSA_LENGTH * 8, publicExponent: Uint8Array.of(1, 0, 1) };
   const { publicKey, privateKey: secret } = await subtle.generateKey(asked, false, ["encrypt", "decrypt"]);
   const { n } = await subtle.exportKey("jwk", publicKey);
-  return { modulus: own(Uint8Array.from(atob(standard(n!)), (one) => one.charCodeAt(0))), unseal: (sealed) => opened(secret, sealed) };
+  const modulus = own(Uint8Array.from(atob(standard(n!)), (one) => one.charCodeAt(0)));
+  return { modulus, unseal: (sealed) => opened(secret, sealed) };
 }
 
 const standard = (text: string): string => text.replaceAll("-", "+").replaceAll("_", "/");
@@ -370,4 +385,5 @@ export async function rsaOpen(secret: Uint8Array, sealed: Uint8Array): Promise<B
 /** Drop the keys kept ready for use; called on lock and sign-out (CRY-012). */
 export function forgetKeys(): void {
   deviceKeys.clear();
+  signingKeys.clear();
 }

@@ -76,7 +76,7 @@ export async function attempt(vault: Vault, pin: string, nonce: Uint8Array): Pro
   const { uk, ds, salt } = local(vault);
   const a = await stretch(ascii(pin), b64d(salt));
   const tag = tagOf(vault.dv, a, b64d(ds));
-  return { tag, sig: ed25519Sign(b64d(uk), lp("sph/1 unlock", b64d(vault.realm), vault.dv, nonce, tag)), a };
+  return { tag, sig: await ed25519Sign(b64d(uk), lp("sph/1 unlock", b64d(vault.realm), vault.dv, nonce, tag)), a };
 }
 
 /** VK with the pepper the relay released (VLT-011). Throws VaultError, with reason `pepper` when it is not ours. */

@@ -23,6 +23,9 @@ export interface Party {
   dv: string;
 }
 
+/** Shares made side by side: the platform works on several while this thread prepares the next. */
+const AT_ONCE = 32;
+
 /** What a share is bound to (SHR-001). */
 export function info(epoch: Epoch, sph: string, sender: Party, recipient: Party, kem: string): Bytes {
   return lp("sph/1 keyshare", sph, epoch.n, sender.id, sender.dv, recipient.id, recipient.dv, kem, epoch.digest);
@@ -31,7 +34,8 @@ export function info(epoch: Epoch, sph: string, sender: Party, recipient: Party,
 /** The key of one share to an RSA device; it is used once, hence the fixed nonce (SHR-007). */
 const rsaKey = (z: Uint8Array, bound: Uint8Array): Bytes => kdf(z, NONE, "rsa-kem", bound, 32);
 
-async function sealTo(kem: string, de: Uint8Array, bound: Uint8Array, secret: Uint8Array, rng: Rng): Promise<Bytes> {
+/** A secret for one receiving key, bound to `bound` (SHR-001, SHR-007). Throws FormatError. */
+export async function sealTo(kem: string, de: Uint8Array, bound: Uint8Array, secret: Uint8Array, rng: Rng): Promise<Bytes> {
   if (kem !== "rsa4096") return hpkeSeal(kem, de, bound, secret);
   const z = rng(32);
   return concat(await rsaSeal(de, z), await aeadSeal(rsaKey(z, bound), new Uint8Array(12), secret, NONE));
@@ -68,11 +72,15 @@ export async function sealMany(
   rng: Rng,
 ): Promise<{ dv: string; jws: string }[]> {
   check(key.secret, epoch, key.sph);
+  const one = async ({ dv, owner: id, kem, de }: Device): Promise<{ dv: string; jws: string }> => {
+    const sealing = sealTo(kem, de, info(epoch, key.sph, sender, { id, dv }, kem), key.secret, rng);
+    const jti = b64e(rng(16));
+    const body = { k: "share", sph: key.sph, iat, jti, n: epoch.n, idR: id, dvR: dv, kem, ct: b64e(await sealing) };
+    return { dv, jws: await sign("sph-p2p+1", { kid: sender.dv }, body, signer) };
+  };
   const made = [];
-  for (const { dv, owner: id, kem, de } of recipients) {
-    const ct = await sealTo(kem, de, info(epoch, key.sph, sender, { id, dv }, kem), key.secret, rng);
-    const body = { k: "share", sph: key.sph, iat, jti: b64e(rng(16)), n: epoch.n, idR: id, dvR: dv, kem, ct: b64e(ct) };
-    made.push({ dv, jws: await sign("sph-p2p+1", { kid: sender.dv }, body, signer) });
+  for (let at = 0; at < recipients.length; at += AT_ONCE) {
+    made.push(...(await Promise.all(recipients.slice(at, at + AT_ONCE).map(one))));
   }
   return made;
 }
