@@ -2,7 +2,7 @@
 
 Runs inside the step that stores the entry. Reads the state before and after; verifies nothing again.
 
-Spec: CLT-009, CLT-022, CLT-037.
+Spec: CLT-009, CLT-022, CLT-037, CLT-042.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from cloister.client.events import (
     IdentityChanged,
     MemberAdded,
     MemberRemoved,
+    ModeChanged,
     NewKey,
     Removed,
     RoleChanged,
@@ -40,6 +41,8 @@ def entry(ctx: Context, rep: Replica, before: SphereState | None, one: Entry, ev
     if change.op == "add":
         name = ctx_name(ctx, state, change.target)
         events.append(MemberAdded(rep.sph, change.target, name, who, bool(change.jti)))
+        if change.target == ctx.id and before is not None and ctx.id not in before.members:
+            accept(rep)  # who comes in for the first time has seen no stronger mode
         if change.target == ctx.id and rep.note["status"] in ("asked", "removed", "left"):
             rep.note["status"] = "active"
         ctx.store.run("DELETE FROM request WHERE h = ? AND mine = 0", b64e(change.join))
@@ -57,9 +60,9 @@ def entry(ctx: Context, rep: Replica, before: SphereState | None, one: Entry, ev
         events.append(NewKey(rep.sph, state.ep, who, _why(why), state.ep in rep.keys))
     elif change.op == "checkpoint":
         heads.take(rep, one)
-    elif change.op in ("mode", "delivery", "custody", "policy", "meta", "invite", "revoke-invite"):
-        if change.op == "mode" and before is not None:
-            _mode(rep, before.mode, state.mode)
+    elif change.op == "mode" and before is not None:
+        events.append(_mode(rep, before.mode, state.mode, who, one.iat))
+    elif change.op in ("delivery", "custody", "policy", "meta", "invite", "revoke-invite"):
         events.append(SphereChanged(rep.sph, change.op, who))
 
 
@@ -67,13 +70,22 @@ def entry(ctx: Context, rep: Replica, before: SphereState | None, one: Entry, ev
 MODES: Final = {"e2ee": 2, "open": 1, "public": 0}
 
 
-def _mode(rep: Replica, before: str, now: str) -> None:
-    """Until a weaker mode was answered for, a person counts as knowing the stronger one (CLT-016)."""
-    known = rep.note.get("mode_seen", before)
+def _mode(rep: Replica, before: str, now: str, who: str, at: int) -> ModeChanged:
+    """Until a weaker mode was answered for, a person counts as knowing the stronger one (CLT-016, CLT-042)."""
+    known, note = rep.note.get("mode_seen", before), rep.note
     if MODES[now] < MODES[known]:
-        rep.note["mode_seen"] = known
+        note["mode_seen"], note["switched"] = known, {"mode": now, "by": who, "at": at}
     else:
-        rep.note.pop("mode_seen", None)
+        accept(rep)
+    if before == "e2ee":
+        note["clear_since"] = at
+    return ModeChanged(rep.sph, now, who, at, note.pop("clear_since", 0) if now == "e2ee" else 0)
+
+
+def accept(rep: Replica) -> bool:
+    """The person knows the present mode. The caller saves the notes; False when there was nothing to know."""
+    rep.note.pop("switched", None)
+    return rep.note.pop("mode_seen", None) is not None
 
 
 def ctx_name(ctx: Context, state: SphereState, id: str) -> str:  # noqa: A002 - the spec's word

@@ -116,10 +116,21 @@ class KeysWished(Event):
 
 @dataclass(frozen=True, slots=True)
 class SphereChanged(Event):
-    """Title, topic, icon, mode, policy or another setting (``what``: the op)."""
+    """Title, topic, icon, policy or another setting (``what``: the op)."""
 
     what: str
     by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModeChanged(Event):
+    """The owner turned encryption off (``mode`` open or public) or on (e2ee), unix seconds ``at``; ``since``: from when
+    messages were readable for the server, when that ends now, else 0 (CLT-042)."""
+
+    mode: str
+    by: str
+    at: int
+    since: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from cloister.client import announce, stops
+from cloister.client import announce, keys, stops
 from cloister.client.context import Context
 from cloister.client.events import Event
 from cloister.client.replica import Replica
@@ -134,6 +134,8 @@ def take_now(
         rep.save_view(ctx.store, state, history)
         rep.save_note(ctx.store)
     ctx.replicas[rep.sph] = rep
+    if any(one.op == "meta" for one in fresh):
+        keys.read_meta(ctx, rep)
 
 
 def _next(sph: str, state: SphereState | None, one: Entry, attachments: Mapping[bytes, str]) -> SphereState:

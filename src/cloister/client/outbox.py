@@ -100,7 +100,7 @@ def retry(ctx: Context, item: str, *, anyway: bool) -> None:
         stored["code"] = ""
         if anyway:
             stored["question"], stored["claims"] = "", open_claims(rep)
-            if rep.note.pop("mode_seen", None) is not None:
+            if announce.accept(rep):
                 rep.save_note(ctx.store)
             stored["seen"] = surroundings(ctx, rep)
         queue.update(ctx, item, "sealed" if stored["jws"] else "waiting", stored)

@@ -64,6 +64,16 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Switch:
+    """``by`` made the sphere readable for the server (``mode`` open or public) at unix seconds ``at``, and this person
+    has not said yet that it was seen: the first text is asked about (CLT-016, CLT-042)."""
+
+    mode: str
+    by: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class SphereInfo:
     """A sphere as this device knows it. ``epoch`` 0 means no key yet; ``have_key`` whether the current one is here.
 
@@ -93,6 +103,7 @@ class SphereInfo:
     stop: Stop | None = None
     label: str = ""
     provisional: bool = False
+    switched: Switch | None = None
     saved: int = 0
 
 

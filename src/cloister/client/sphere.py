@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from cloister.client import (
+    announce,
     commits,
     export,
     joining,
@@ -38,6 +39,7 @@ from cloister.client.records import (
     SavedKeys,
     SeenRow,
     SphereInfo,
+    Switch,
 )
 from cloister.client.replica import Replica
 from cloister.errors import NotFound, NotMember, Unreachable, UsageError
@@ -86,6 +88,7 @@ def sphere_info(ctx: Context, rep: Replica) -> SphereInfo:
         stop=rep.stop,
         label=note.get("label", ""),
         provisional=bool(note.get("provisional")),
+        switched=Switch(**note["switched"]) if "switched" in note else None,
         saved=export.saved(ctx, rep.sph),
     )
 
@@ -256,7 +259,9 @@ class Sphere:
 
         def words(rep: Replica) -> compose.Words | None:
             row = ctx.store.row("outbox", item)
-            return outbox.words_of(ctx, rep, item, row) if row is not None and make(rep) else None
+            if row is None or outbox.question(ctx, rep, row):  # held by the delivery that follows (CLT-016)
+                return None
+            return outbox.words_of(ctx, rep, item, row) if make(rep) else None
 
         async with ctx.profile.writer(self.sph):
             await commits.commit(ctx, self._rep, make, words=words if item and alone else None, out=item)
@@ -413,20 +418,28 @@ class Sphere:
 
         await self._commit(make)
 
-    async def set_mode(self, mode: Literal["e2ee", "open", "public"]) -> None:
-        """Owner only: turn encryption on or off."""
+    async def set_mode(self, mode: Literal["e2ee", "open", "public"], *, title: str | None = None) -> None:
+        """Owner only: turn encryption on or off (CLT-042).
+
+        What was sealed stays sealed, the title too: ``title`` is one for everybody to read, the server as well.
+        """
 
         def make(rep: Replica) -> Sequence[compose.Intent]:
-            state = rep.known[0]
-            if state.mode == mode:
+            if rep.known[0].mode == mode:
                 return []
-            title = meta.Text(*(rep.note.get(name, "") for name in ("title", "topic", "icon")))
-            return [compose.SetMode(mode), compose.SetMeta(title)]
+            shown = [] if title is None or mode == "e2ee" else [compose.SetMeta(meta.Text(title, ""))]
+            return [compose.SetMode(mode), *shown]
 
         await self._commit(make)
-        with self._ctx.store.step():  # whoever switches knows
-            if self._rep.note.pop("mode_seen", None) is not None:
-                self._rep.save_note(self._ctx.store)
+        await self.accept_mode()  # whoever switches knows
+
+    async def accept_mode(self) -> None:
+        """The person has seen that the server can read here now: new texts go unasked. Texts that wait from before
+        keep their question (CLT-016)."""
+        async with self._ctx.profile.writer(self.sph):
+            with self._ctx.store.step():
+                if announce.accept(self._rep):
+                    self._rep.save_note(self._ctx.store)
 
     async def set_policy(self, **changes: Any) -> None:
         """Change policy members: join, history, retention, plaintext, guests, T, kem_min."""
