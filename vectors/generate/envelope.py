@@ -114,8 +114,13 @@ def _good() -> list[Case]:
     )
     p2p_header = {"alg": "Ed25519", "typ": "sph-p2p+1", "kid": DV}
     p2p = {"k": "ask", "sph": SPH, "iat": 1_790_000_000, "jti": JTI, "ns": [1, 2]}
+    common = {"sph": SPH, "iat": 1_790_000_000, "jti": JTI}
+    message = _make(MSG_HEADER, BODY)
+    resend_ask = {"k": "resend-ask", **common, "dv": DV, "seqs": [4, 7]}
+    resend = {"k": "resend", **common, "dv": DV, "msgs": [message]}
     later = {"k": "later-kind", "sph": SPH, "iat": 1_790_000_000, "jti": OTHER_JTI, "anything": [{"x": 1}]}
-    for name, body in (("p2p", p2p), ("p2p-of-a-later-version", later)):
+    kinds = {"p2p": p2p, "p2p-resend-ask": resend_ask, "p2p-resend": resend, "p2p-of-a-later-version": later}
+    for name, body in kinds.items():
         compact = _make(p2p_header, body)
         value = {"header": p2p_header, "body": body, "digest": jws.decode(compact, "sph-p2p+1").digest.hex()}
         given = _open(compact, "sph-p2p+1", key={"dk": DK.hex()})
@@ -125,6 +130,11 @@ def _good() -> list[Case]:
         "missing-member": {k: v for k, v in p2p.items() if k != "ns"},
         "wrong-kind": {**p2p, "ns": ["1"]},
         "too-many": {**p2p, "ns": list(range(257))},
+        "resend-ask-without-device": {k: v for k, v in resend_ask.items() if k != "dv"},
+        "resend-ask-too-many": {**resend_ask, "seqs": list(range(257))},
+        "resend-no-envelope": {**resend, "msgs": [7]},
+        "resend-too-many": {**resend, "msgs": ["e30.e30.e30"] * 65},
+        "resend-key-beside": {**resend, "n": 1},
     }.items():
         given = _open(_make(p2p_header, change), "sph-p2p+1", key={"dk": DK.hex()})
         out.append(bad(f"env-p2p-{name}", "JWS-002", "envelope-open", given, "C_FORMAT"))

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from cloister.account import credentials
 from cloister.account.keys import Roots
-from cloister.client import claims, farewell, joining, keys, logbook, memory, older, renewing
+from cloister.client import claims, farewell, joining, keys, logbook, memory, older, renewing, resend
 from cloister.client.context import Context
 from cloister.client.replica import Replica, new_note
 from cloister.errors import CheckFailed, CloisterError, Forbidden, NotFound, RelayError, VaultError
@@ -112,6 +112,10 @@ async def _letter(ctx: Context, compact: str) -> None:
             await _head_ask(ctx, rep, letter)
         elif letter.k == "head-proof":
             await head_proof(ctx, rep, letter)
+        elif letter.k == "resend-ask":
+            await resend.answer(ctx, rep, letter)
+        elif letter.k == "resend":
+            resend.take(ctx, rep, letter)
         elif letter.k == "mk" and device.owner == ctx.id:
             take_mk(ctx, letter, await memory.refresh_klog(ctx))
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from cloister.client import commits, inbox, joining, keys, syncing
+from cloister.client import commits, inbox, joining, keys, resend, syncing
 from cloister.client.context import Context
 from cloister.client.events import Connected, Disconnected, Revoked
 from cloister.client.transports.base import Socket
@@ -215,7 +215,7 @@ class Line:
             if ctx.store.row("sphere", sph) is None or ctx.replica(sph).status not in ("active", "entering"):
                 continue
             rep = ctx.replica(sph)
-            busy = keys.missing(ctx, rep) or rep.note.get("welcome") or rep.note.get("claims")
+            busy = keys.missing(ctx, rep) or rep.note.get("welcome") or rep.note.get("claims") or resend.due(ctx, rep)
             waiting = ctx.store.one("SELECT 1 FROM outbox WHERE sph = ? AND state IN ('waiting', 'sealed')", sph)
             if busy or waiting or rep.status == "entering" or ctx.store.get("revoked") or not self._in(sph):
                 await syncing.sphere(ctx, sph, syncing.Tally())

@@ -22,6 +22,7 @@ from cloister.client import (
     outbox,
     people,
     queue,
+    resend,
     stops,
     syncing,
     timeline,
@@ -532,6 +533,22 @@ class Sphere:
     async def decline_older(self, person: Person | str) -> None:
         """Say no to a member's wish; nothing is sent."""
         older.decline(self._ctx, self._rep, self._handle(person))
+
+    def missing(self) -> dict[str, int]:
+        """How many messages are missing here, by the name of who wrote them (RUN-012, CLT-052)."""
+        ctx, (state, history), found = self._ctx, self._rep.known, dict[str, int]()
+        for dv, numbers in resend.wanted(ctx, self._rep).items():
+            name = people.name_of(ctx.store, state, history.owner_of(dv))
+            found[name] = found.get(name, 0) + len(numbers)
+        return found
+
+    async def ask_messages(self) -> list[str]:
+        """Ask members for missing messages now, whenever they were last asked; returns the names of those asked."""
+        ctx = self._ctx
+        async with ctx.profile.writer(self.sph):
+            asked = await resend.ask(ctx, self._rep, again=True)
+        state = self._state
+        return [people.name_of(ctx.store, state, o) for o in dict.fromkeys(state.devices[dv].owner for dv in asked)]
 
     async def seen(self, message: str | Message | None = None) -> SeenRow:
         """The relay's row for a message (default: the last), fetched, not guessed."""

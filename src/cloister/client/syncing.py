@@ -9,7 +9,20 @@ Spec: CLT-007, CLT-008, CLT-010, CLT-013.
 
 from __future__ import annotations
 
-from cloister.client import commits, expiry, inbox, joining, keys, logbook, memory, outbox, queue, renewing, stops
+from cloister.client import (
+    commits,
+    expiry,
+    inbox,
+    joining,
+    keys,
+    logbook,
+    memory,
+    outbox,
+    queue,
+    renewing,
+    resend,
+    stops,
+)
 from cloister.client.context import Context
 from cloister.client.records import SyncReport
 from cloister.client.replica import Replica
@@ -140,6 +153,7 @@ async def _sphere(ctx: Context, sph: str, tally: Tally) -> None:
     await revoke_everywhere(ctx, rep)
     await _renew(ctx, ctx.replica(sph))
     await keys.heal(ctx, ctx.replica(sph))
+    await resend.heal(ctx, ctx.replica(sph))
     rep = ctx.replica(sph)
     if await joining.fetch_requests(ctx, rep):
         await joining.auto_admit(ctx, rep)

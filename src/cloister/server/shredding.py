@@ -30,7 +30,7 @@ def shred(batch: Batch) -> int:
         running = _running(conn, row.n, oldest)
         if running > 1:
             count += _links(conn, row.n, running) + _slots(conn, row.sph, running)
-            count += _shares(conn, row.sph, running, oldest)
+        count += _letters(conn, row.sph, running, oldest)
     return count
 
 
@@ -55,7 +55,8 @@ def _slots(conn: Connection, sph: str, running: int) -> int:
     return int(conn.execute(delete(schema.slot).where(slot.name.in_(dead))).rowcount) if dead else 0
 
 
-def _shares(conn: Connection, sph: str, running: int, oldest: int) -> int:
+def _letters(conn: Connection, sph: str, running: int, oldest: int) -> int:
+    """Waiting shares of dead epochs, and answers that carry messages (CLT-052)."""
     box, count = schema.inbox.c, 0
     query = select(box.dv, box.pos, box.body).where(box.sph == sph, box.kind == inbox.P2P, box.at < oldest)
     for row in conn.execute(query).all():
@@ -63,7 +64,7 @@ def _shares(conn: Connection, sph: str, running: int, oldest: int) -> int:
             letter = p2p.decode(row.body)
         except CheckFailed:
             continue
-        if letter.k == "share" and letter.body["n"] < running:
+        if letter.k == "resend" or (letter.k == "share" and letter.body["n"] < running):
             conn.execute(delete(schema.inbox).where(box.dv == row.dv, box.pos == row.pos))
             count += 1
     return count
