@@ -25,6 +25,7 @@ PREFIXES = {
     "08-relay.md": ("API", "STR", "LIM"),
     "09-client.md": ("CLT",),
     "10-web.md": ("WEB",),
+    "11-live.md": ("LIVE",),
 }
 _WORDS = "|".join(word for words in PREFIXES.values() for word in words)
 CITED = re.compile(rf"\b(?:{_WORDS})-\d{{3}}\b")

@@ -27,7 +27,12 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519Pr
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
-from cryptography.hazmat.primitives.serialization import load_der_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
 
 from cloister.errors import DecryptFailed, FormatError, SignatureInvalid
 
@@ -40,6 +45,7 @@ P384_ORDER: Final = int(
 XWING_PUBLIC_LENGTH: Final = 1216
 XWING_ENC_LENGTH: Final = 1120
 P384_PUBLIC_LENGTH: Final = 97
+RSA_LENGTH: Final = 512
 
 _XWING = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _P384 = Suite(KEM.P384, KDF.HKDF_SHA384, AEAD.AES_256_GCM)
@@ -322,6 +328,34 @@ def hpke_open(kem: str, secret: bytes, info: bytes, sealed: bytes) -> bytes:
 
 
 # --- RSA-OAEP, only for devices that have nothing else -----------------------------------------------------------
+
+
+def rsa_generate() -> bytes:
+    """A fresh RSA-4096 key with e = 65537, as PKCS #8 in DER, drawn by the operating system (SHR-007, LIVE-002).
+
+    Takes about a second, without holding the interpreter's lock.
+    """
+    key = rsa.generate_private_key(65537, RSA_LENGTH * 8)
+    return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+
+def rsa_public(private: bytes) -> bytes:
+    """The modulus (512 bytes) of a private key in PKCS #8 (SHR-007). Raises FormatError for any other key."""
+    try:
+        key = load_der_private_key(private, None)
+    except (ValueError, TypeError):
+        raise FormatError("RSA private key") from None
+    if not isinstance(key, rsa.RSAPrivateKey) or key.public_key().public_numbers().e != 65537:
+        raise FormatError("RSA private key")
+    modulus = key.public_key().public_numbers().n.to_bytes((key.key_size + 7) // 8, "big")
+    rsa_check_public(modulus)
+    return modulus
+
+
+def rsa_check_public(modulus: bytes) -> None:
+    """Refuse a modulus that is not of 4096 bits or is even (SHR-007, LIVE-002). Raises FormatError."""
+    if len(modulus) != RSA_LENGTH or modulus[0] < 0x80 or modulus[-1] % 2 == 0:
+        raise FormatError("RSA modulus")
 
 
 @lru_cache(maxsize=256)

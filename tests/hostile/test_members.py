@@ -26,13 +26,13 @@ async def _rotate_with_a_wrong_share(
 ) -> bytes:
     """Bo makes a new key and seals another one to ``victim``."""
     wrong = os.urandom(32)
-    real = share._seal
+    real = share.seal_to
 
     def evil(to: Any, bound: bytes, secret: bytes, rng: Any) -> bytes:
         return real(to, bound, wrong if to.dv == victim else secret, rng)
 
     with monkeypatch.context() as patch:
-        patch.setattr(share, "_seal", evil)
+        patch.setattr(share, "seal_to", evil)
         await harbour(bo.client).rotate("for you only")
     return wrong
 

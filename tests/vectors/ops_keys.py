@@ -78,7 +78,7 @@ def share_open(given: Given) -> Any:
 
 
 def rsa_share(given: Given) -> Any:
-    return share._open("rsa4096", [_hex(given["private"])], _hex(given["info"]), _hex(given["ct"])).hex()
+    return share.open_any("rsa4096", [_hex(given["private"])], _hex(given["info"]), _hex(given["ct"])).hex()
 
 
 def share_granted(given: Given) -> Any:

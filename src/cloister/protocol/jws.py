@@ -110,10 +110,16 @@ def _row(name: str, row: dict[str, Any]) -> Typ:
 
 
 TYPS: Final = {name: _row(name, row) for name, row in _TABLE["typs"].items()}
-P2P: Final = {
-    k: shape({"k": f"enum:{k}", "sph": "sph", "iat": "int", "jti": "bytes:16", **members})
-    for k, members in _TABLE["p2p"].items()
-}
+
+
+def _kinds(rows: dict[str, dict[str, str]]) -> dict[str, Check]:
+    common = {"sph": "sph", "iat": "int", "jti": "bytes:16"}
+    return {k: shape({"k": f"enum:{k}", **common, **members}) for k, members in rows.items()}
+
+
+P2P: Final = _kinds(_TABLE["p2p"])
+LIVE: Final = _kinds(_TABLE["live"])
+_BY_K: Final = {"sph-p2p+1": P2P, "sph-live+1": LIVE}
 KLOG: Final = {op: shape(members) for op, members in _TABLE["klog"].items()}
 RENEW: Final[dict[str, str]] = _TABLE["renew"]
 
@@ -155,11 +161,12 @@ class Envelope:
 
 
 def _check_payload(row: Typ, value: dict[str, Any]) -> None:
-    # JWS-002: the closed list of the typ, and for sph-p2p+1 that of its ``k``; an unknown k is for later versions
+    # JWS-002: the closed list of the typ, and of its ``k`` where there are several; an unknown k is for later versions
     if row.payload is not None:
         row.payload(value)
-    if row.name == "sph-p2p+1" and value["k"] in P2P:
-        P2P[value["k"]](value)
+    by_k = _BY_K.get(row.name)
+    if by_k is not None and value["k"] in by_k:
+        by_k[value["k"]](value)
 
 
 def decode(compact: str | bytes, typ: str) -> Envelope:

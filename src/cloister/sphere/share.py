@@ -79,7 +79,7 @@ def seal_many(
     begin = f'{{"k":"share","sph":"{key.sph}","n":{epoch.n}'
     made = []
     for to in recipients:
-        sealed = _seal(to, bound + lp(to.owner, to.dv) + ends[to.kem], key.secret, rng)
+        sealed = seal_to(to, bound + lp(to.owner, to.dv) + ends[to.kem], key.secret, rng)
         payload = (
             f'{begin},"idR":"{to.owner}","dvR":"{to.dv}","kem":"{to.kem}","ct":"{b64e(sealed)}"'
             f',"iat":{iat},"jti":"{b64e(rng(16))}"}}'
@@ -115,10 +115,11 @@ def open(compact: str, log: History, me: Party, kem: str, secrets: Iterable[byte
         raise DecryptFailed("the share is not for this device in this sphere")
     epoch = log.epoch(body["n"])
     bound = info(epoch, sph, sender, me, kem)
-    return epochs.check(_open(kem, list(secrets), bound, b64d(body["ct"])), epoch, sph)
+    return epochs.check(open_any(kem, secrets, bound, b64d(body["ct"])), epoch, sph)
 
 
-def _seal(to: Device, bound: bytes, secret: bytes, rng: Rng) -> bytes:
+def seal_to(to: Device, bound: bytes, secret: bytes, rng: Rng) -> bytes:
+    """A secret of 32 bytes for one receiving key, bound to ``bound`` (SHR-001, SHR-007). Raises FormatError."""
     if to.kem != "rsa4096":
         return crypto.hpke_seal(to.kem, to.de, bound, secret)
     z = rng(32)
@@ -164,7 +165,8 @@ def _check_author(envelope: jws.Envelope, log: History, dv: str) -> None:
     raise NotMember("the sender is neither active nor the author of that epoch")
 
 
-def _open(kem: str, secrets: list[bytes], bound: bytes, ct: bytes) -> bytes:
+def open_any(kem: str, secrets: Iterable[bytes], bound: bytes, ct: bytes) -> bytes:
+    """Open with the first of my receiving ``secrets`` that fits (SHR-004, SHR-007). Raises DecryptFailed."""
     for secret in secrets:
         try:
             if kem == "rsa4096":

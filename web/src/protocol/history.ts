@@ -63,6 +63,10 @@ export class History {
     this.#take(state);
   }
 
+  get sph(): string {
+    return this.#state.sph;
+  }
+
   /** The next state. */
   append(state: SphereState): void {
     if (state.seq !== this.#digests.length) throw new LogInvalid("LOG-020");

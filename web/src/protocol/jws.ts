@@ -43,12 +43,20 @@ function row(name: string, from: Row): Typ {
 export const TYPS: ReadonlyMap<string, Typ> = new Map(
   Object.entries(wire.typs as unknown as Record<string, Row>).map(([name, one]) => [name, row(name, one)]),
 );
-export const P2P: ReadonlyMap<string, Check> = new Map(
-  Object.entries(wire.p2p as unknown as Record<string, Record<string, string>>).map(([k, members]) => [
-    k,
-    shape({ k: `enum:${k}`, sph: "sph", iat: "int", jti: "bytes:16", ...members }),
-  ]),
-);
+
+function kinds(rows: unknown): ReadonlyMap<string, Check> {
+  const common = { sph: "sph", iat: "int", jti: "bytes:16" };
+  return new Map(
+    Object.entries(rows as Record<string, Record<string, string>>).map(([k, members]) => [
+      k,
+      shape({ k: `enum:${k}`, ...common, ...members }),
+    ]),
+  );
+}
+
+export const P2P = kinds(wire.p2p);
+export const LIVE = kinds(wire.live);
+const BY_K: ReadonlyMap<string, ReadonlyMap<string, Check>> = new Map([["sph-p2p+1", P2P], ["sph-live+1", LIVE]]);
 
 function typOf(typ: string): Typ {
   const found = TYPS.get(typ);
@@ -58,7 +66,7 @@ function typOf(typ: string): Typ {
 
 function checkPayload(typ: Typ, value: JsonObject): void {
   typ.payload?.(value);
-  if (typ.name === "sph-p2p+1") P2P.get(value["k"] as string)?.(value);
+  BY_K.get(typ.name)?.get(value["k"] as string)?.(value);
 }
 
 /** A decoded, not yet verified envelope. `payload` is raw; `body` is its JSON form where the typ has one. */
