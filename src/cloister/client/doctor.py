@@ -3,7 +3,7 @@
 Each finding names its object and, when something is wrong, the code whose words say what to do. Reads the store and,
 when it can be reached, the relay's public facts.
 
-Spec: CLT-031, CLT-037, CLT-038.
+Spec: CLT-031, CLT-037, CLT-038, CLT-043.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 
 from cloister.account.vault import Vault, opener_kinds
-from cloister.client import heads, intake, keys, memory, outbox, people, removal, signing
+from cloister.client import heads, holders, intake, keys, memory, older, outbox, people, removal, signing
 from cloister.client.context import Context
 from cloister.client.records import Finding
 from cloister.client.replica import Replica
@@ -72,6 +72,30 @@ def _account(ctx: Context) -> list[Finding]:
     return rows
 
 
+def _keys(ctx: Context, rep: Replica, name: str) -> list[Finding]:
+    """Which keys are missing, who can supply them, and who sent a wrong one (CLT-043)."""
+    missing, rows = keys.missing(ctx, rep), []
+    for n in missing[:8]:
+        who = ", ".join(holders.names(ctx, rep, n)[:4]) or "nobody who is still here"
+        at = rep.note.get("asked", {}).get(str(n), {}).get("at")
+        asked = f", asked {max(0, ctx.now() - int(at)) // 60} minutes ago" if at else ""
+        rows.append(Finding(name, False, f"key {n} is missing; {who} can supply it{asked}", "C_KEY_UNKNOWN", rep.sph))
+    if len(missing) > 8:
+        rows.append(Finding(name, False, f"{len(missing) - 8} more keys are missing", "C_KEY_UNKNOWN", rep.sph))
+    if not missing:
+        rows.append(Finding(name, True, f"{len(rep.keys)} keys here", "", rep.sph))
+    for who, n in holders.wrong(ctx, rep):
+        healed = n in rep.keys
+        said = f"{who} signed another key {n} than this sphere's; the proof is kept" + (
+            "; the right one is here" * healed
+        )
+        rows.append(Finding(name, healed, said, "" if healed else "C_KC_MISMATCH", rep.sph))
+    for wish in older.wishes(ctx, rep):
+        listed = ", ".join(map(str, wish.ns[:8]))
+        rows.append(Finding(name, True, f"{wish.name} asks for older keys: {listed}", "", rep.sph))
+    return rows
+
+
 def _sphere(ctx: Context, rep: Replica) -> list[Finding]:
     name, rows = rep.note.get("title", "") or rep.note.get("label", "") or rep.sph[:9], []
     if rep.stop is not None:
@@ -82,10 +106,7 @@ def _sphere(ctx: Context, rep: Replica) -> list[Finding]:
     rows.append(Finding(name, True, f"log of {history.seq + 1} entries verified", "", rep.sph))
     if rep.note.get("refused"):
         rows.append(Finding(name, False, "the server refuses; no signed entry shows a removal", "E_FORBIDDEN", rep.sph))
-    missing = keys.missing(ctx, rep)
-    listed = ", ".join(map(str, missing[:8]))
-    said = f"keys {listed} are missing" if missing else f"{len(rep.keys)} keys here"
-    rows.append(Finding(name, not missing, said, "C_KEY_UNKNOWN" if missing else "", rep.sph))
+    rows += _keys(ctx, rep, name)
     if not rep.note.get("confirmed", True):
         rows.append(Finding(name, True, "not yet confirmed by the inviter", "", rep.sph))
     lost = 0

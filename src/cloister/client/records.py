@@ -249,6 +249,20 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyRow:
+    """One epoch's key: made at unix seconds ``at`` by ``by``; ``here``; ``granted`` by the history policy to this
+    device; ``holders`` who can supply it, and when it was last ``asked`` for (0: not), while it is missing."""
+
+    n: int
+    at: int
+    by: str
+    here: bool
+    granted: bool
+    holders: tuple[str, ...] = ()
+    asked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class KeyWish:
     """A member asks for keys ``ns`` from before the history policy's reach, and waits for a person's yes (CLT-041)."""
 

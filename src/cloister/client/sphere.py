@@ -15,6 +15,7 @@ from cloister.client import (
     announce,
     commits,
     export,
+    holders,
     joining,
     keys,
     memory,
@@ -31,6 +32,7 @@ from cloister.client.context import Context
 from cloister.client.records import (
     InviteInfo,
     InviteLink,
+    KeyRow,
     KeyWish,
     LogLine,
     Message,
@@ -442,6 +444,20 @@ class Sphere:
                 if announce.accept(self._rep):
                     self._rep.save_note(self._ctx.store)
 
+    @property
+    def policy(self) -> Policy:
+        """The signed policy in force."""
+        return self._state.policy
+
+    def public_link(self) -> str:
+        """The link by which anybody reads a public sphere (INV-004), pinned to the entry that made it public. No
+        secret. Raises UsageError for a sphere that is not public."""
+        state, history = self._rep.known
+        if state.mode != "public":
+            raise UsageError("only public spheres are read by a link")
+        pin = history.digest(state.mode_at)[: invitation.PIN_LENGTH]
+        return invitation.emit(invitation.Link("public", self._ctx.relay.origin, self.sph, seq=state.mode_at, pin=pin))
+
     async def set_policy(self, **changes: Any) -> None:
         """Change policy members: join, history, retention, plaintext, guests, T, kem_min."""
 
@@ -498,6 +514,10 @@ class Sphere:
         """(n, here) for every epoch of the log."""
         rep = self._rep
         return [(one.n, one.n in rep.keys) for one in rep.known[1].epochs()]
+
+    def key_rows(self) -> list[KeyRow]:
+        """Every key of the sphere: made by whom, here or not, and who could supply one that is missing (CLT-043)."""
+        return holders.rows(self._ctx, self._rep)
 
     async def ask_keys(self, ns: Sequence[int] | None = None) -> list[str]:
         """Ask holders for missing keys; returns the names of those asked."""
