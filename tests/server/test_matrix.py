@@ -83,6 +83,7 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("get", "/v1/inbox"): DEVICES,
     ("delete", "/v1/inbox"): DEVICES,
     ("post", "/v1/inbox"): {"owner"},
+    ("post", "/v1/live"): MEMBERS,
     ("get", "/v1/admin/health"): {"owner"},
     ("get", "/v1/admin/users"): {"owner"},
     ("put", "/v1/admin/users/{id}"): {"owner"},
@@ -231,6 +232,10 @@ async def _request(stage: Stage, method: str, path: str, name: str) -> tuple[str
             payload = {"k": "ask", "sph": room.sph, "iat": now, "jti": b64e(os.urandom(16)), "ns": [1]}
             letter = jws.sign("sph-p2p+1", {"kid": owner.dv}, payload, owner.author.signer)
             body = {"to": [stage.bots["admin"].dv], "jws": letter}
+        case ("post", "/v1/live"):
+            ends = {"idR": owner.id, "dvR": owner.dv, "ask": b64e(os.urandom(32)), "why": "failed"}
+            payload = {"k": "end", "sph": room.sph, "iat": now, "jti": b64e(os.urandom(16)), **ends}
+            body = {"to": [owner.dv], "jws": jws.sign("sph-live+1", {"kid": bot.dv}, payload, bot.author.signer)}
         case ("put", "/v1/admin/users/{id}"):
             body = {"suspended": False}
         case ("put", "/v1/admin/signup"):

@@ -224,6 +224,10 @@ class Relay:
     async def post(self, to: list[str], jws: str) -> None:
         await self.call(msgspec.Raw, "POST", "/inbox", api.PostInbox(to, jws))
 
+    async def pass_on(self, to: list[str], jws: str) -> int:
+        """Hand a live message to connected devices (LIVE-013); returns how many were there."""
+        return (await self.call(api.Reached, "POST", "/live", api.PassOn(to, jws))).reached
+
 
 def _refusal(answer: Answer) -> Exception:
     try:

@@ -465,6 +465,19 @@ class PostInbox(Closed, frozen=True):
     jws: Jws
 
 
+class PassOn(Closed, frozen=True):
+    """POST /v1/live: a ``sph-live+1`` envelope for connected devices of its sphere; all of them when ``to`` is empty."""
+
+    to: Annotated[list[Dv], Meta(max_length=64)]
+    jws: Jws
+
+
+class Reached(Closed, frozen=True):
+    """How many devices it was handed to (LIVE-013)."""
+
+    reached: int
+
+
 # --- administration ------------------------------------------------------------------------------------------------
 
 

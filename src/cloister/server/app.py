@@ -22,7 +22,7 @@ from cloister import __version__, crypto
 from cloister.errors import BadFormat, CheckFailed, CloisterError, Forbidden, Internal, RelayError, TooLarge
 from cloister.protocol import api
 from cloister.protocol.encoding import b64e
-from cloister.server import accounts, admin, bundle, join_requests, logs, signing_in, sphere_routes
+from cloister.server import accounts, admin, bundle, join_requests, logs, passing, signing_in, sphere_routes
 from cloister.server.core import Relay
 from cloister.server.settings import Settings
 from cloister.server.shell import Shell
@@ -119,6 +119,7 @@ def create_app(
         *accounts.HANDLERS,
         *join_requests.HANDLERS,
         *sphere_routes.HANDLERS,
+        *passing.HANDLERS,
         *admin.HANDLERS,
     ]
     app = Litestar(

@@ -134,13 +134,15 @@ class Hub:
             for listener in listeners:
                 listener.rows(stream, first, last, records)
 
-    def hint(self, effect: Hint) -> None:
-        """Deliver a hint to whoever is there."""
-        record = effect.record.encode()
+    def hint(self, effect: Hint) -> int:
+        """Deliver a hint to whoever is there; returns to how many devices."""
+        record, reached = effect.record.encode(), set()
         for account in effect.accounts:
             for listener in self._accounts.get(account, ()):
                 if not effect.devices or listener.dv in effect.devices:
                     listener.record(record)
+                    reached.add(listener.dv)
+        return len(reached)
 
     def lose(self, effect: Membership) -> None:
         """Removed devices stop hearing the sphere, at once and before anything later is delivered."""

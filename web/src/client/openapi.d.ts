@@ -202,6 +202,10 @@ export interface components {
             nonce: string;
             now: number;
         };
+        PassOn: {
+            jws: string;
+            to: string[];
+        };
         Pepper: {
             pep: string;
         };
@@ -216,6 +220,9 @@ export interface components {
             bytes: string;
             ctr?: number;
             mkv: number;
+        };
+        Reached: {
+            reached: number;
         };
         RevokeDevice: {
             klog: string;
