@@ -33,11 +33,22 @@ TABLE: Final[dict[str, tuple[str, bool, str]]] = {
     "--pin-fd": ("pin_fd", True, "Read the PIN from this file descriptor."),
     "--setup-fd": ("setup_fd", True, "Read the set-up code or sign-up code from this file descriptor."),
     "--link-fd": ("link_fd", True, "Read the invitation link from this file descriptor."),
-    "--secrets-file": ("secrets_file", True, "TOML file with password, pin, setup, link; yours and mode 0600."),
+    "--passphrase-fd": ("passphrase_fd", True, "Read the code or passphrase of saved keys from this file descriptor."),
+    "--secrets-file": (
+        "secrets_file",
+        True,
+        "TOML file with password, pin, setup, link, passphrase; yours, mode 0600.",
+    ),
 }
 SHORT: Final = {"-q": "--quiet", "-v": "--verbose"}
 # Names that people try and that must never work: what is in the environment is no secret.
-REFUSED_ENVIRONMENT: Final = ("CLOISTER_PASSWORD", "CLOISTER_PIN", "CLOISTER_SETUP", "CLOISTER_LINK")
+REFUSED_ENVIRONMENT: Final = (
+    "CLOISTER_PASSWORD",
+    "CLOISTER_PIN",
+    "CLOISTER_SETUP",
+    "CLOISTER_LINK",
+    "CLOISTER_PASSPHRASE",
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,7 @@ class Flags:
     pin_fd: int | None = None
     setup_fd: int | None = None
     link_fd: int | None = None
+    passphrase_fd: int | None = None
     secrets_file: str = ""
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 

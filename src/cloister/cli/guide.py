@@ -80,6 +80,12 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "cloister outbox retry": ("cloister outbox retry", "cloister outbox retry 9f2c --anyway"),
     "cloister outbox drop": ("cloister outbox drop 9f2c",),
     "cloister rotate": ("cloister rotate harbour", 'cloister rotate harbour --why "weekly change"'),
+    "cloister export": (
+        "cloister export harbour -o harbour.keys",
+        "cloister export harbour --check harbour.keys",
+        "cloister export harbour -o harbour.keys --passphrase --passphrase-fd 3 3< words",
+    ),
+    "cloister import": ("cloister import harbour.keys",),
     "cloister lock": ("cloister lock",),
     "cloister unlock": ("cloister unlock", "cloister unlock --idle 1h"),
     "cloister verify": ("cloister verify person bo", "cloister verify log harbour"),

@@ -19,7 +19,7 @@ from cloister.cli.output import say
 
 MAX_SECRET: Final = 8192
 MAX_FILE: Final = 65536
-NAMES: Final = ("password", "new-password", "pin", "setup", "link")
+NAMES: Final = ("password", "new-password", "pin", "setup", "link", "passphrase")
 # The 32 signs of generated passwords: no i l o u, so that they survive being read aloud or copied by hand.
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _GROUPS: Final = 5

@@ -24,6 +24,34 @@ def rotate(
 
 
 @app.command(cls=Command)
+def export(
+    name: SphereName,
+    file: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Write it there; - prints it.")] = "",
+    qr: Annotated[bool, typer.Option("--qr", help="Draw it as a QR code.")] = False,
+    words: Annotated[
+        bool, typer.Option("--passphrase", help="Opened by a passphrase of yours instead of a code.")
+    ] = False,
+    check: Annotated[
+        str, typer.Option("--check", metavar="FILE", help="Only look whether this file holds all keys.")
+    ] = "",
+) -> None:
+    """Save the keys of a sphere. A code opens them, shown once."""
+    from cloister.cli.commands import saving
+
+    shell.go(saving.save(shell.current(), name, file, qr, words, check))
+
+
+@app.command("import", cls=Command)
+def import_(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="What export wrote; - reads standard input.")],
+) -> None:
+    """Take saved keys back. The sphere's signed history decides which it knows."""
+    from cloister.cli.commands import saving
+
+    shell.go(saving.take(shell.current(), file))
+
+
+@app.command(cls=Command)
 def lock() -> None:
     """Forget the keys on this machine until you unlock."""
     from cloister.cli.commands import upkeep

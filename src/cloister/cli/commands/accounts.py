@@ -162,7 +162,7 @@ async def password(shell: Shell) -> None:
 
 async def key_file(shell: Shell, file: str) -> None:
     """A key file for a bot. The password is asked even when the profile is open: the file stands for it here."""
-    path = _new_file(file)
+    path = new_file(file)
     if shell.would("would.key-file", file=file):
         return
     if not (shell.flags.profile_path / "vault.json").exists():
@@ -174,7 +174,7 @@ async def key_file(shell: Shell, file: str) -> None:
         shell.out.note(say("note.key-file"))
 
 
-def _new_file(file: str) -> Path:
+def new_file(file: str) -> Path:
     """A path where nothing is yet, in a folder that exists. Raises Refused."""
     path = Path(file).expanduser().absolute()
     if path.exists() or path.is_symlink():

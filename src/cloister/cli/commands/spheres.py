@@ -83,6 +83,7 @@ async def show(shell: Shell, name: str) -> None:
             if missing:
                 lines.append(say("show.missing", keys=", ".join(map(str, missing))))
             lines.append(say("show.custody-synced" if info.custody == "synced" else "show.custody-device"))
+            lines.append(_saved(info))
         people = sphere.people()
         lines.append(say("show.people", n=len(people), role=info.role))
         strangers = [out.name(one.name) for one in people if not one.me and one.known != "confirmed in person"]
@@ -101,6 +102,13 @@ async def show(shell: Shell, name: str) -> None:
         if info.stop is not None:
             out.stop(info.stop)
             shell.exit_code = 8
+
+
+def _saved(info: Any) -> str:
+    """Whether the keys lie outside as well; the reminder stays until they do (CLT-060)."""
+    if not info.saved:
+        return say("show.saved-never")
+    return say("show.saved" if info.saved >= info.epoch else "show.saved-older", saved=info.saved, n=info.epoch)
 
 
 def _info_person(one: Any) -> dict[str, Any]:
