@@ -7,7 +7,7 @@
 
 import type { Event } from "./events.ts";
 import type {
-  AccountInfo, DeviceInfo, Finding, InviteInfo, InviteLink, LogLine, Message, OutboxItem, Pending, Person, Request, Row,
+  AccountInfo, DeviceInfo, Finding, InviteInfo, InviteLink, KeyWish, LogLine, Message, OutboxItem, Pending, Person, Request, Row,
   Rows, SeenRow, ServerInfo, SessionInfo, SphereInfo, SyncReport,
 } from "./records.ts";
 
@@ -161,6 +161,14 @@ export interface Api {
   /** Epochs from 1 with whether the key is here. */
   keys(sph: string): Promise<readonly KeyLine[]>;
   askKeys(sph: string): Promise<readonly string[]>;
+  /** Epochs of unreadable rows that the history policy does not give; asked of people, who say yes or no (CLT-041). */
+  olderKeys(sph: string): Promise<readonly number[]>;
+  askOlder(sph: string): Promise<readonly string[]>;
+  wishes(sph: string): Promise<readonly KeyWish[]>;
+  shareOlder(sph: string, id: string): Promise<number>;
+  declineOlder(sph: string, id: string): Promise<void>;
+  setCustody(sph: string, custody: "synced" | "device"): Promise<void>;
+  keepOnlyHere(sph: string, only: boolean): Promise<void>;
   log(sph: string, start: number, limit: number): Promise<readonly LogLine[]>;
   headCode(sph: string): Promise<string>;
   checkpoint(sph: string): Promise<number>;

@@ -23,8 +23,9 @@ export const METHODS: Readonly<Record<Method, "question" | "act">> = {
   removePerson: "act", setNickname: "act", setPetname: "act", safetyNumber: "question", confirm: "act", invite: "act",
   invites: "question", link: "question", withdraw: "act", readLink: "question", join: "act", pending: "question",
   cancelJoin: "act", requests: "question", admit: "act", decline: "act", showCard: "act", rotate: "act", keys: "question",
-  askKeys: "act", log: "question", headCode: "question", checkpoint: "act", seen: "question", evidence: "question",
-  acknowledge: "act", doctor: "question", sync: "act", admin: "act",
+  askKeys: "act", olderKeys: "question", askOlder: "act", wishes: "question", shareOlder: "act", declineOlder: "act",
+  setCustody: "act", keepOnlyHere: "act", log: "question", headCode: "question", checkpoint: "act", seen: "question",
+  evidence: "question", acknowledge: "act", doctor: "question", sync: "act", admin: "act",
 };
 
 export function isMethod(name: unknown): name is Method {

@@ -105,6 +105,13 @@ export class Client extends Household implements Api {
   rotate: Api["rotate"] = async (sph, why) => spheres.rotate(this.context, sph, why);
   keys: Api["keys"] = async (sph) => spheres.keys(this.context, sph);
   askKeys: Api["askKeys"] = async (sph) => spheres.askKeys(this.context, sph);
+  olderKeys: Api["olderKeys"] = async (sph) => spheres.olderKeys(this.context, sph);
+  askOlder: Api["askOlder"] = async (sph) => spheres.askOlder(this.context, sph);
+  wishes: Api["wishes"] = async (sph) => spheres.wishes(this.context, sph);
+  shareOlder: Api["shareOlder"] = async (sph, id) => spheres.shareOlder(this.context, sph, id);
+  declineOlder: Api["declineOlder"] = async (sph, id) => spheres.declineOlder(this.context, sph, id);
+  setCustody: Api["setCustody"] = async (sph, custody) => spheres.setCustody(this.context, sph, custody);
+  keepOnlyHere: Api["keepOnlyHere"] = async (sph, only) => spheres.keepOnlyHere(this.context, sph, only);
   log: Api["log"] = async (sph, start, limit): Promise<readonly LogLine[]> => spheres.log(this.context, sph, start, limit);
   headCode: Api["headCode"] = async (sph) => spheres.headCode(this.context, sph);
   checkpoint: Api["checkpoint"] = async (sph) => spheres.checkpoint(this.context, sph);

@@ -147,7 +147,7 @@ export class Door {
     return vaults.openWithPassword(vault, kek);
   }
 
-  /** VK by PIN: the relay counts the tries (VLT-010, CLT-040). Throws AuthFailed with `left`, VaultError, Unreachable, WeakPin. */
+  /** VK by PIN: the relay counts the tries (CLT-040). Throws AuthFailed with `left`, VaultError, Unreachable, WeakPin. */
   async keyByPin(pin: string, act: Act): Promise<Bytes> {
     const { vault, vk } = await pins.openWith(this.profile, new Relay(this.#given.transport), this.needVault(), pin, act);
     this.vault = vault;
@@ -157,7 +157,7 @@ export class Door {
   /** Set or change the PIN; the opener by password goes with it (VLT-005, VLT-009). Throws WeakPin, AuthFailed. */
   async setPin(password: string, pin: string, act: Act): Promise<void> {
     const { ctx, vk } = this.#held();
-    unlocking.checkPin(pin);
+    await unlocking.checkPin(pin);
     await this.#prove(password, act);
     this.vault = await pins.put(ctx, this.needVault(), vk, pin);
   }

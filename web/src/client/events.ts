@@ -106,6 +106,15 @@ export interface KeysArrived {
   readonly messages: number;
 }
 
+/** A member asks for keys `ns` that the history policy does not give; somebody has to say yes (CLT-041). */
+export interface KeysWished {
+  readonly event: "KeysWished";
+  readonly sph: string;
+  readonly id: string;
+  readonly name: string;
+  readonly ns: readonly number[];
+}
+
 /** Title, topic, icon, mode, policy or another setting (`what`: the op). */
 export interface SphereChanged {
   readonly event: "SphereChanged";
@@ -194,6 +203,7 @@ export type Event =
   | DeviceChanged
   | NewKey
   | KeysArrived
+  | KeysWished
   | SphereChanged
   | JoinRequested
   | Admitted

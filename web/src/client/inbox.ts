@@ -23,6 +23,7 @@ import * as keys from "./keys.ts";
 import { writer } from "./locks.ts";
 import * as logbook from "./logbook.ts";
 import * as memory from "./memory.ts";
+import * as older from "./older.ts";
 import type { Form } from "./relay.ts";
 import * as renewing from "./renewing.ts";
 import { type Note, type Replica, known, newNote, saveNote } from "./replica.ts";
@@ -109,7 +110,9 @@ async function takeLetter(ctx: Context, compact: string): Promise<void> {
     await p2p.verify(letter, device);
     const rep = await replica(ctx, letter.sph);
     switch (letter.k) {
-      case "ask": return void (await keys.answer(ctx, rep, letter));
+      case "ask":
+        await keys.answer(ctx, rep, letter);
+        return ctx.store.step((tx) => older.note(ctx, rep, device, letter.body["ns"] as number[], tx));
       case "head-ask": return headAsk(ctx, rep, letter);
       case "head-proof": return headProof(ctx, rep, letter);
       case "mk": return device.owner === ctx.id ? takeMk(ctx, letter, await memory.refreshKlog(ctx)) : undefined;

@@ -22,20 +22,20 @@ import * as share from "../sphere/share.ts";
 import { type Context, now, signer } from "./context.ts";
 import * as expiry from "./expiry.ts";
 import * as intake from "./intake.ts";
-import { missing, permitted } from "./key_rules.ts";
+import { granted, missing } from "./key_rules.ts";
 import * as memory from "./memory.ts";
 import type { EntryRow } from "./notices.ts";
 import * as renewing from "./renewing.ts";
 import { type EpochRow, type Note, type Replica, known, saveNote } from "./replica.ts";
 import { type Tx, meta as valueOf } from "./store.ts";
 
-export { missing, permitted } from "./key_rules.ts";
+export { granted, missing } from "./key_rules.ts";
 
 /** Seconds after which a question that nobody answered is put to others. */
 export const ASK_AGAIN = 600;
 /** Devices asked at once: enough that one is likely online, few enough not to be answered tenfold. */
-const ASKED = 4;
-const MAX_NS = 256;
+export const ASKED = 4;
+export const MAX_NS = 256;
 /** Slots looked up one by one; a device that lacks more fetches them all. */
 const MAX_SLOTS = 16;
 const REMEMBERED = 64;
@@ -138,7 +138,8 @@ export async function ask(ctx: Context, rep: Replica, ns?: readonly number[], ag
   return chosen;
 }
 
-function lower(one: readonly number[], other: readonly number[]): number {
+/** The order of two lists of numbers by the first that differs. */
+export function lower(one: readonly number[], other: readonly number[]): number {
   const at = one.findIndex((value, n) => value !== other[n]);
   return at < 0 ? 0 : one[at]! - other[at]!;
 }
@@ -152,17 +153,25 @@ export async function answer(ctx: Context, rep: Replica, asked: p2p.Letter): Pro
 }
 
 /**
- * Send shares of the epochs `ns` that are here and permitted to one active device.
+ * Send shares of the epochs `ns` that are here and permitted to one active device; `agreed`: a person who may say so said
+ * yes to these (CLT-041).
  *
  * Not where keys are handed over live: then nothing is stored on the way.
  */
-export async function handOn(ctx: Context, rep: Replica, device: Device, ns: readonly number[]): Promise<number> {
+export async function handOn(
+  ctx: Context,
+  rep: Replica,
+  device: Device,
+  ns: readonly number[],
+  agreed = false,
+): Promise<number> {
   const { state, history } = known(rep);
   if ((await memory.revoked(ctx.store)).has(device.dv) || state.delivery === "live") return 0;
+  const given = granted(rep, device.dv);
   let sent = 0;
   for (const n of ns.slice(0, MAX_NS)) {
     const key = rep.keys.get(n);
-    if (key === undefined || !(await permitted(ctx, rep, device.dv, n))) continue;
+    if (key === undefined || !(agreed || given.has(n))) continue;
     const me = { id: ctx.id, dv: ctx.dv };
     await ctx.relay.post([device.dv], await share.seal(key, history.epoch(n), me, signer(ctx), device, now(ctx), ctx.rng));
     sent += 1;
@@ -191,10 +200,11 @@ export async function followLinks(ctx: Context, rep: Replica): Promise<number> {
   const { history } = known(rep);
   const note = rep.note as Notes;
   const least = expiry.shredded(rep) + 1;
+  const given = granted(rep, ctx.dv);
   const found: EpochKey[] = [];
   const tried: number[] = [];
   for (const top of [...rep.keys.keys()].sort((one, other) => one - other)) {
-    if (top <= least || rep.keys.has(top - 1) || !(await permitted(ctx, rep, ctx.dv, top - 1))) continue;
+    if (top <= least || rep.keys.has(top - 1) || !given.has(top - 1)) continue;
     if (note.linksTried?.[top] === history.seq) continue;
     tried.push(top);
     found.push(...(await below(ctx, rep, rep.keys.get(top)!, least)));

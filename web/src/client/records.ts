@@ -175,6 +175,15 @@ export interface Request {
   readonly code: string;
 }
 
+/** A member asks for keys `ns` from before the history policy's reach, and waits for a person's yes (CLT-041). */
+export interface KeyWish {
+  readonly sph: string;
+  readonly id: string;
+  readonly name: string;
+  readonly ns: readonly number[];
+  readonly at: number;
+}
+
 /** A join request on its way. `safety`: digits to compare, once an approver shows up. */
 export interface Pending {
   readonly hash: string;

@@ -2,7 +2,7 @@
  * One sphere: everything a member can do in it, as plain functions over the context.
  *
  * All state is in the store. Whatever writes does so as the sphere's only writer on this device. What is said in it
- * stands in `speaking.ts`, who is in it in `membership.ts`. Spec: CLT-011 to CLT-024.
+ * stands in `speaking.ts`, who is in it in `membership.ts`, its keys in `keeping.ts`. Spec: CLT-011 to CLT-024.
  */
 
 import { NotFound, RelayError, Unreachable, UsageError } from "../errors.ts";
@@ -14,24 +14,22 @@ import { checkPolicy } from "../protocol/roles.ts";
 import { type Policy, ascending, epochNumber } from "../protocol/state.ts";
 import type { Intent } from "../sphere/intents.ts";
 import type { Text } from "../sphere/meta.ts";
-import type { KeyLine } from "./api.ts";
 import * as commits from "./commits.ts";
 import { type Context, now, replica } from "./context.ts";
 import * as delivery from "./delivery.ts";
-import * as keyring from "./keys.ts";
 import { writer } from "./locks.ts";
 import { change } from "./membership.ts";
 import * as memory from "./memory.ts";
 import type { EntryRow } from "./notices.ts";
-import { type Names, namesOf, nameOf } from "./people.ts";
+import { type Names, namesOf } from "./people.ts";
 import type { LogLine, Row, SeenRow, SphereInfo, SphereStatus } from "./records.ts";
 import { type Note, type Replica, known, sendingKey, statusOf, stopOf } from "./replica.ts";
-import * as speaking from "./speaking.ts";
 import * as stops from "./stops.ts";
 import { type Table, setMeta as setValue } from "./store.ts";
 import * as syncing from "./syncing.ts";
 import * as timeline from "./timeline.ts";
 
+export * from "./keeping.ts";
 export * from "./membership.ts";
 export * from "./speaking.ts";
 
@@ -170,35 +168,7 @@ export async function forget(ctx: Context, sph: string): Promise<void> {
   });
 }
 
-// keys and history -----------------------------------------------------------------------------------------------------
-
-/** Make a new key now; its number. `why` is told to the members as a message under it. */
-export async function rotate(ctx: Context, sph: string, why: string): Promise<number> {
-  await change(ctx, sph, () => [{ op: "epoch" }]);
-  const { state } = known(await replica(ctx, sph));
-  if (why !== "") await speaking.send(ctx, sph, why);
-  delivery.wake(ctx, sph);
-  return epochNumber(state);
-}
-
-/** Every epoch of the log: whether its key is here, when, by whom and why it was made. */
-export async function keys(ctx: Context, sph: string): Promise<KeyLine[]> {
-  const rep = await replica(ctx, sph);
-  const { state, history } = known(rep);
-  const names = namesOf(ctx.store, state);
-  return Promise.all(history.epochs().map(async ({ n, seq, iat, by }) => {
-    const row = await ctx.store.get<EntryRow>("entry", [sph, seq]);
-    return { n, here: rep.keys.has(n), at: iat, byName: await names(history.ownerOf(by)), why: row?.fact?.why ?? [] };
-  }));
-}
-
-/** Ask holders for missing keys; the names of those asked. */
-export async function askKeys(ctx: Context, sph: string): Promise<string[]> {
-  const asked = await writer(ctx, sph, async () => keyring.ask(ctx, await replica(ctx, sph), undefined, true));
-  const { state } = known(await replica(ctx, sph));
-  const owners = new Set(asked.map((dv) => state.devices.get(dv)!.owner));
-  return Promise.all([...owners].map((owner) => nameOf(ctx.store, state, owner)));
-}
+// history and evidence --------------------------------------------------------------------------------------------------
 
 /** Signed entries from the local, verified log. `what` is the operation, for the page's words. */
 export async function log(ctx: Context, sph: string, start: number, limit: number): Promise<LogLine[]> {

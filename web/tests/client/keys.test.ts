@@ -7,6 +7,7 @@ import * as slots from "../../src/account/slots.ts";
 import * as claims from "../../src/client/claims.ts";
 import type { Context } from "../../src/client/context.ts";
 import * as keys from "../../src/client/keys.ts";
+import * as older from "../../src/client/older.ts";
 import { randomBytes } from "../../src/crypto.ts";
 import { Forbidden } from "../../src/errors.ts";
 import { b64e } from "../../src/protocol/encoding.ts";
@@ -41,11 +42,9 @@ async function grown(history: string): Promise<{ room: Room; ada: Someone; bo: S
   return { room, ada, bo, cy };
 }
 
-async function given(here: Reading, who: Someone, room: Room): Promise<number[]> {
+async function given(here: Reading, who: Someone): Promise<number[]> {
   const rep = await here.rep();
-  const found: number[] = [];
-  for (const n of room.keys.keys()) if (await keys.permitted(here.ctx, rep, who.device.dv, n)) found.push(n);
-  return found;
+  return [...keys.granted(rep, who.device.dv)].sort((one, other) => one - other);
 }
 
 describe("the history policy", () => {
@@ -55,10 +54,25 @@ describe("the history policy", () => {
     await here.follow();
     const last = room.keys.size;
     const every = [...room.keys.keys()];
-    expect(await given(here, bo, room)).toEqual(history === "all" || history === "days:3" ? every : every.slice(1));
-    expect(await given(here, cy, room)).toEqual(older ? every : [last]);
-    expect(await given(here, await someone("eve"), room)).toEqual([]);
-    expect(await keys.permitted(here.ctx, await here.rep(), bo.device.dv, last + 1)).toBe(false);
+    expect(await given(here, bo)).toEqual(history === "all" || history === "days:3" ? every : every.slice(1));
+    expect(await given(here, cy)).toEqual(older ? every : [last]);
+    expect(await given(here, await someone("eve"))).toEqual([]);
+  });
+
+  test("gives who came back nothing of the time without him (SHR-006)", async () => {
+    const [ada, bo] = [await someone("ada"), await someone("bo")];
+    const room = await Room.of(ada, bo);
+    await room.commit(ada, { op: "policy", policy: { ...POLICY, history: "since-join" } });
+    await room.commit(ada, { op: "epoch" });
+    await room.commit(ada, { op: "remove", id: bo.id });
+    await room.commit(ada, { op: "epoch" });
+    const tablet = await another(bo);
+    await room.admit(ada, tablet);
+    if (room.state.hard) await room.commit(ada, { op: "epoch" });
+    const here = await reader(room, ada);
+    await here.follow();
+    expect(await given(here, tablet)).toEqual([2, 5]);
+    expect(await given(here, bo)).toEqual([]);
   });
 });
 
@@ -135,6 +149,48 @@ describe("missing keys", () => {
     expect([...(await here.rep()).keys.keys()]).toEqual([1]);
     expect(await ctx.store.get("epochKey", [room.sph, 1])).toMatchObject({ slot: 1 });
     expect(await ctx.store.count("todo")).toBe(0);
+  });
+});
+
+describe("keys of before one's own time", () => {
+  test("are asked of people, wait for a yes, and come by it (CLT-041)", async () => {
+    const [ada, bo, cy] = [await someone("ada"), await someone("bo"), await someone("cy")];
+    const room = await Room.of(ada, bo);
+    await room.commit(ada, { op: "policy", policy: { ...POLICY, history: "since-join" } });
+    const early = await room.say(bo, msg("before your time"));
+    await room.admit(ada, cy);
+    if (room.state.hard) await room.commit(ada, { op: "epoch" });
+    const [here, there, other] = [await reader(room, ada), await reader(room, cy), await reader(room, bo)];
+    for (const one of [here, other]) await one.follow();
+    const last = room.keys.size;
+    await there.follow([last]);
+    await there.take([9, early]);
+    expect(await older.wanted(there.ctx, await there.rep())).toEqual([1]);
+    expect(await keys.missing(there.ctx, await there.rep())).toEqual([]);
+    const asked = posting(there);
+    expect(await older.ask(there.ctx, await there.rep())).toEqual([ada.device.dv]);
+    const letter = p2p.decode(asked[0]![1]);
+    const sent = posting(here);
+    const wish = async (one: Reading, who: Someone, ns: number[]): Promise<void> =>
+      one.step(async (tx, rep) => older.note(one.ctx, rep, rep.state!.devices.get(who.device.dv)!, ns, tx));
+    expect(await keys.answer(here.ctx, await here.rep(), letter)).toBe(0);
+    await wish(here, cy, [1, last, 77]);
+    await wish(here, cy, [1]);
+    await wish(other, cy, [1]);
+    const wished = { sph: room.sph, id: cy.id, name: "cy", ns: [1] };
+    expect(here.told.filter((one) => one.event === "KeysWished")).toEqual([{ event: "KeysWished", ...wished }]);
+    expect(await older.wishes(here.ctx, await here.rep())).toMatchObject([wished]);
+    expect(await older.wishes(other.ctx, await other.rep())).toEqual([]);
+    expect(await older.give(other.ctx, await other.rep(), cy.id)).toBe(0);
+    await older.decline(here.ctx, await here.rep(), cy.id);
+    expect([await older.give(here.ctx, await here.rep(), cy.id), sent]).toEqual([0, []]);
+    await wish(here, cy, [1]);
+    expect(await older.give(here.ctx, await here.rep(), cy.id)).toBe(1);
+    expect(sent.map(([to]) => to)).toEqual([[cy.device.dv]]);
+    expect(await keys.openShare(there.ctx, await there.rep(), sent[0]![1])).toEqual(room.keys.get(1));
+    await there.give(1);
+    expect(await there.texts()).toEqual(["before your time"]);
+    expect(await older.wanted(there.ctx, await there.rep())).toEqual([]);
   });
 });
 

@@ -1,0 +1,97 @@
+/**
+ * The keys of a sphere as a person sees them: which are here, new ones, missing ones, those of before one's own time.
+ *
+ * Spec: CLT-017, CLT-035, CLT-041.
+ */
+
+import { epochNumber } from "../protocol/state.ts";
+import type { KeyLine } from "./api.ts";
+import { type Context, replica } from "./context.ts";
+import * as delivery from "./delivery.ts";
+import * as keyring from "./keys.ts";
+import { writer } from "./locks.ts";
+import { change, person } from "./membership.ts";
+import * as memory from "./memory.ts";
+import type { EntryRow } from "./notices.ts";
+import * as older from "./older.ts";
+import { namesOf, nameOf } from "./people.ts";
+import type { KeyWish } from "./records.ts";
+import { known, saveNote } from "./replica.ts";
+import * as speaking from "./speaking.ts";
+import { setMeta } from "./store.ts";
+
+/** Make a new key now; its number. `why` is told to the members as a message under it. */
+export async function rotate(ctx: Context, sph: string, why: string): Promise<number> {
+  await change(ctx, sph, () => [{ op: "epoch" }]);
+  const { state } = known(await replica(ctx, sph));
+  if (why !== "") await speaking.send(ctx, sph, why);
+  delivery.wake(ctx, sph);
+  return epochNumber(state);
+}
+
+/** Every epoch of the log: whether its key is here, when, by whom and why it was made. */
+export async function keys(ctx: Context, sph: string): Promise<KeyLine[]> {
+  const rep = await replica(ctx, sph);
+  const { state, history } = known(rep);
+  const names = namesOf(ctx.store, state);
+  return Promise.all(history.epochs().map(async ({ n, seq, iat, by }) => {
+    const row = await ctx.store.get<EntryRow>("entry", [sph, seq]);
+    return { n, here: rep.keys.has(n), at: iat, byName: await names(history.ownerOf(by)), why: row?.fact?.why ?? [] };
+  }));
+}
+
+/** Ask holders for missing keys; the names of those asked. */
+export async function askKeys(ctx: Context, sph: string): Promise<string[]> {
+  return ownersOf(ctx, sph, await writer(ctx, sph, async () => keyring.ask(ctx, await replica(ctx, sph), undefined, true)));
+}
+
+/** Names of those whose devices these are. */
+async function ownersOf(ctx: Context, sph: string, devices: readonly string[]): Promise<string[]> {
+  const { state } = known(await replica(ctx, sph));
+  const owners = new Set(devices.map((dv) => state.devices.get(dv)!.owner));
+  return Promise.all([...owners].map((owner) => nameOf(ctx.store, state, owner)));
+}
+
+/** Epochs of rows from before this member's time: the history policy does not give their keys. Newest first. */
+export async function olderKeys(ctx: Context, sph: string): Promise<number[]> {
+  return older.wanted(ctx, await replica(ctx, sph));
+}
+
+/** Ask people who may say yes for keys the policy does not give (CLT-041); the names of those asked. */
+export async function askOlder(ctx: Context, sph: string): Promise<string[]> {
+  return ownersOf(ctx, sph, await writer(ctx, sph, async () => older.ask(ctx, await replica(ctx, sph))));
+}
+
+/** Members who ask for older keys than the policy gives, and wait for this person's yes (CLT-041). */
+export async function wishes(ctx: Context, sph: string): Promise<KeyWish[]> {
+  return older.wishes(ctx, await replica(ctx, sph));
+}
+
+/** Say yes to a member's wish; how many keys went. */
+export async function shareOlder(ctx: Context, sph: string, id: string): Promise<number> {
+  await person(ctx, sph, id);
+  return writer(ctx, sph, async () => older.give(ctx, await replica(ctx, sph), id));
+}
+
+/** Say no to a member's wish; nothing is sent. */
+export async function declineOlder(ctx: Context, sph: string, id: string): Promise<void> {
+  await person(ctx, sph, id);
+  await writer(ctx, sph, async () => older.decline(ctx, await replica(ctx, sph), id));
+}
+
+/** Owner only: whether members may keep keys in their accounts' slots (synced) or on devices only. */
+export async function setCustody(ctx: Context, sph: string, custody: "synced" | "device"): Promise<void> {
+  if (custody === "device") await memory.requireSecondDevice(ctx);
+  await change(ctx, sph, (rep) => (known(rep).state.custody === custody ? [] : [{ op: "custody", custody }]));
+}
+
+/** Keep this sphere's keys on this account's devices only, never in slots at the relay (own choice). */
+export async function keepOnlyHere(ctx: Context, sph: string, only: boolean): Promise<void> {
+  if (only) await memory.requireSecondDevice(ctx);
+  await writer(ctx, sph, () => ctx.store.step(async (tx) => {
+    const rep = await replica(ctx, sph, tx);
+    rep.note["onlyHere"] = only;
+    saveNote(tx, rep);
+    setMeta(tx, "stateDirty", true);
+  }));
+}
