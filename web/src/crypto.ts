@@ -6,15 +6,14 @@
  * Spec: CRY-001 to CRY-012.
  */
 
-import { Aes256Gcm, CipherSuite, HkdfSha256 } from "@hpke/core";
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { p384 } from "@noble/curves/nist.js";
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
 
-import { xwing, xwingPublic } from "./crypto/xwing.ts";
-import { type CloisterError, DecryptFailed, FormatError, SignatureInvalid, Unreachable } from "./errors.ts";
+import { xwingFrom, xwingPublic, xwingTo } from "./crypto/xwing.ts";
+import { type CloisterError, DecryptFailed, FormatError, SignatureInvalid, part } from "./errors.ts";
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -121,18 +120,9 @@ export interface Argon2Cost {
   length?: number;
 }
 
-/** A part of the program that is loaded when it is first used. Throws Unreachable when it did not come. */
-async function loaded<T>(part: Promise<T>): Promise<T> {
-  try {
-    return await part;
-  } catch {
-    throw new Unreachable("a part of the program did not load");
-  }
-}
-
 /** Argon2id (RFC 9106; CRY-004). Throws Unreachable. */
 export async function argon2id(secret: Uint8Array, salt: Uint8Array, cost: Argon2Cost): Promise<Bytes> {
-  return own(await (await loaded(import("hash-wasm"))).argon2id({
+  return own(await (await part(import("./crypto/argon2.ts"))).argon2id({
     password: secret, salt, memorySize: cost.memoryKib, iterations: cost.passes, parallelism: cost.lanes,
     hashLength: cost.length ?? 32, outputType: "binary",
   }));
@@ -252,22 +242,10 @@ export async function es384Verify(x: Uint8Array, y: Uint8Array, signature: Uint8
 
 // --- HPKE (RFC 9180 base mode), receiving keys -----------------------------------------------------------------------
 
-const XWING = new CipherSuite({ kem: xwing, kdf: new HkdfSha256(), aead: new Aes256Gcm() });
 export type Kem = "xwing" | "p384";
 
 function requireKem(kem: string): asserts kem is Kem {
   if (kem !== "xwing" && kem !== "p384") throw new FormatError("unknown kem");
-}
-
-async function suite(kem: string): Promise<CipherSuite> {
-  requireKem(kem);
-  return kem === "xwing" ? XWING : (await loaded(import("./crypto/p384.ts"))).p384Suite;
-}
-
-async function privateKey(kem: string, secret: Uint8Array): Promise<CryptoKey> {
-  if (kem === "xwing" && secret.length !== 32) throw new FormatError("X-Wing seed is not 32 bytes");
-  if (kem === "p384") p384Public(secret);
-  return (await suite(kem)).kem.importKey("raw", own(secret).buffer, false);
 }
 
 /** Public receiving key of a secret: "xwing" 32-byte seed, "p384" 48-byte scalar (CRY-009, CRY-010). */
@@ -306,23 +284,32 @@ export function hpkeCheckPublic(kem: string, key: Uint8Array): void {
   if (SMALL_ORDER.includes(point % P25519)) throw new FormatError("X25519 key of small order");
 }
 
-/** HPKE base mode, single shot: enc || ct (CRY-011). */
+const NO_AAD = new Uint8Array(0);
+
+/** HPKE base mode, single shot: enc || ct (CRY-011). Throws FormatError for a key that cannot be sealed to. */
 export async function hpkeSeal(kem: string, key: Uint8Array, info: Uint8Array, text: Uint8Array): Promise<Bytes> {
   hpkeCheckPublic(kem, key);
-  const found = await suite(kem);
-  const recipientPublicKey = await found.kem.deserializePublicKey(own(key).buffer);
-  const { enc, ct } = await found.seal({ recipientPublicKey, info: own(info).buffer }, own(text).buffer);
+  if (kem === "xwing") {
+    const to = await xwingTo(key, info);
+    return concat(to.enc, await aeadSeal(to.key, to.nonce, text, NO_AAD));
+  }
+  const { p384Seal } = await part(import("./crypto/p384.ts"));
+  const { enc, ct } = await p384Seal(own(key), own(info), own(text));
   return concat(new Uint8Array(enc), new Uint8Array(ct));
 }
 
 /** Inverse of hpkeSeal. Throws DecryptFailed for every kind of failure (CRY-011). */
 export async function hpkeOpen(kem: string, secret: Uint8Array, info: Uint8Array, sealed: Uint8Array): Promise<Bytes> {
-  const found = await suite(kem);
+  requireKem(kem);
   const length = kem === "xwing" ? XWING_ENC_LENGTH : P384_PUBLIC_LENGTH;
-  const recipientKey = await privateKey(kem, secret);
+  const [enc, ct] = [own(sealed.subarray(0, length)), own(sealed.subarray(length))];
+  if (kem === "xwing" && secret.length !== 32) throw new FormatError("X-Wing seed is not 32 bytes");
+  if (kem === "p384") p384Public(secret);
+  const p384Hpke = kem === "p384" ? await part(import("./crypto/p384.ts")) : undefined;
   try {
-    const params = { recipientKey, info: own(info).buffer, enc: own(sealed.subarray(0, length)).buffer };
-    return new Uint8Array(await found.open(params, own(sealed.subarray(length)).buffer));
+    if (p384Hpke !== undefined) return new Uint8Array(await p384Hpke.p384Open(own(secret), own(info), enc, ct));
+    const from = await xwingFrom(secret, enc, info);
+    return await aeadOpen(from.key, from.nonce, ct, NO_AAD);
   } catch {
     throw new DecryptFailed("hpke");
   }

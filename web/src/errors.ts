@@ -87,6 +87,15 @@ const HERE = [
   Queued, DiskTrouble, AlreadyRunning, DeviceRetired, DeviceRevoked, MasterKeyDue,
 ];
 
+/** A part of the program that is loaded when it is first used. Throws Unreachable when it did not come. */
+export async function part<T>(loading: Promise<T>): Promise<T> {
+  try {
+    return await loading;
+  } catch {
+    throw new Unreachable("a part of the program did not load");
+  }
+}
+
 /** The error of a code, as it was on the other side of a border; an unknown code is L_INTERNAL. */
 export function errorOf(code: string, detail: string, options: ConstructorParameters<typeof CloisterError>[1]): CloisterError {
   const kind = [...RELAY, ...HERE].find((one) => one.code === code) ?? CloisterError;

@@ -5,7 +5,7 @@
  * Made equal on both sides: characters beyond 16 bits count as one, and the year that dates are near to does not move.
  */
 
-import { Unreachable } from "../errors.ts";
+import { part } from "../errors.ts";
 
 /** The estimator is quadratic; longer input is judged by its beginning. */
 const LONGEST = 64;
@@ -19,13 +19,9 @@ interface Estimator {
 }
 
 async function load(): Promise<Estimator["default"]> {
-  try {
-    const [estimator, { default: scoring }] = await Promise.all([import("zxcvbn"), import("zxcvbn/lib/scoring.js")]);
-    scoring.REFERENCE_YEAR = YEAR;
-    return estimator.default;
-  } catch {
-    throw new Unreachable("the word lists did not load");
-  }
+  const [estimator, { default: scoring }] = await part(Promise.all([import("zxcvbn"), import("zxcvbn/lib/scoring.js")]));
+  scoring.REFERENCE_YEAR = YEAR;
+  return estimator.default;
 }
 
 let loaded: Promise<Estimator["default"]> | undefined;

@@ -4,9 +4,8 @@
  * Knows nothing of accounts or relays. Whoever calls drops the results. Spec: PPF-001 to PPF-008.
  */
 
-import common from "../../../src/cloister/account/common.json" with { type: "json" };
 import { type Bytes, argon2id, concat, pbkdf2Sha256, sha256 } from "../crypto.ts";
-import { Downgrade, FormatError, WeakPassword } from "../errors.ts";
+import { Downgrade, FormatError, WeakPassword, part } from "../errors.ts";
 import { kdf, lp, textBytes } from "../protocol/encoding.ts";
 import { guesses } from "./guesses.ts";
 
@@ -16,7 +15,6 @@ const LEAST = 12;
 const MOST = 1024;
 const GUESSABLE = 1e8;
 const NONE = new Uint8Array(0);
-const LISTED = new Set(common.passwords);
 
 export interface Stretched {
   auth: Bytes;
@@ -48,7 +46,8 @@ export async function checkNew(password: string, login: string): Promise<void> {
   prepare(password);
   const text = password.normalize("NFC").toLowerCase();
   const characters = [...text];
-  if (LISTED.has(text) || new Set(characters).size < 4 || repeats(characters)) refuse("common");
+  const { PASSWORDS } = await part(import("./listed.ts"));
+  if (PASSWORDS.has(text) || new Set(characters).size < 4 || repeats(characters)) refuse("common");
   if ((await guesses(text, login)) < GUESSABLE) refuse("common");
 }
 

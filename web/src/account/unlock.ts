@@ -4,14 +4,11 @@
  * Neither a stolen relay nor a stolen device can test a PIN alone. Spec: VLT-006, VLT-009 to VLT-011.
  */
 
-import common from "../../../src/cloister/account/common.json" with { type: "json" };
 import { type Bytes, type Rng, argon2id, ed25519Public, ed25519Sign, requireEqual, sha256 } from "../crypto.ts";
-import { VaultError, WeakPin } from "../errors.ts";
+import { VaultError, WeakPin, part } from "../errors.ts";
 import { b64d, b64e, kdf, lp, textBytes } from "../protocol/encoding.ts";
 import { ARGON2 } from "./password.ts";
 import { type Vault, openWithKey, withKey } from "./vault.ts";
-
-const LISTED = new Set(common.pins);
 
 /** What the relay gets when a PIN is set (VLT-009). */
 export interface Enrolment {
@@ -32,13 +29,14 @@ function ascii(pin: string): Bytes {
   return textBytes(pin);
 }
 
-/** Refuse a new PIN among the first guesses (VLT-006). Throws WeakPin. */
-export function checkPin(pin: string): Bytes {
+/** Refuse a new PIN among the first guesses (VLT-006). Throws WeakPin; Unreachable without the list of them. */
+export async function checkPin(pin: string): Promise<Bytes> {
   const bytes = ascii(pin);
   const steps = new Set(Array.from(bytes.subarray(1), (digit, at) => (digit - bytes[at]! + 10) % 10));
   const counts = steps.size === 1 && (steps.has(1) || steps.has(9));
   const repeats = [1, 2, 3].some((unit) => pin.slice(unit) === pin.slice(0, -unit));
-  if (LISTED.has(pin) || counts || repeats) throw new WeakPin("common", { data: { reason: "common" } });
+  const { PINS } = await part(import("./listed.ts"));
+  if (PINS.has(pin) || counts || repeats) throw new WeakPin("common", { data: { reason: "common" } });
   return bytes;
 }
 
@@ -57,7 +55,7 @@ export async function enrol(
   pin: string,
   rng: Rng,
 ): Promise<{ vault: Vault; enrolment: Enrolment }> {
-  const secret = checkPin(pin);
+  const secret = await checkPin(pin);
   const [uk, ds, salt, pep] = [rng(32), rng(32), rng(32), rng(32)];
   const a = await stretch(secret, salt);
   const local = { uk: b64e(uk), ds: b64e(ds), salt: b64e(salt), hp: b64e(sha256(lp("pep", pep))) };

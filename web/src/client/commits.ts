@@ -12,7 +12,7 @@
 import type { Bytes } from "../crypto.ts";
 import {
   Busy, CheckFailed, Conflict, Forbidden, Internal, LogInvalid, LogRollback, RateLimited, RelayError, StaleEpoch,
-  StaleHead, Unreachable, UsageError,
+  StaleHead, Unreachable, UsageError, part,
 } from "../errors.ts";
 import type { ChainHead } from "../protocol/chain.ts";
 import type { Commit } from "../protocol/commit.ts";
@@ -20,7 +20,7 @@ import { b64e, textBytes } from "../protocol/encoding.ts";
 import * as entries from "../protocol/entry.ts";
 import { type SphereState, devicesOf } from "../protocol/state.ts";
 import type { Chain } from "../sphere/chains.ts";
-import { type Author, type Draft, type Words, compose } from "../sphere/compose.ts";
+import type { Author, Draft, Words, compose } from "../sphere/compose.ts";
 import * as epoch from "../sphere/epoch.ts";
 import type { EpochKey } from "../sphere/epoch.ts";
 import type { Intent } from "../sphere/intents.ts";
@@ -111,11 +111,12 @@ export async function create(ctx: Context, draft: Draft): Promise<Replica> {
 /**
  * `compose`, whose refusals are the caller's here: the log itself is verified and at rest.
  *
- * Throws Forbidden for a missing right, UsageError for what the rules exclude, KeyUnknown, FormatError.
+ * Throws Forbidden for a missing right, UsageError for what the rules exclude, KeyUnknown, FormatError, Unreachable.
  */
 export async function composed(...parts: Parameters<typeof compose>): Promise<Draft> {
   try {
-    return await compose(...parts);
+    const making = await part(import("../sphere/compose.ts"));
+    return await making.compose(...parts);
   } catch (error) {
     if (!(error instanceof LogInvalid)) throw error;
     throw error.data["forbidden"] === true ? new Forbidden(error.detail) : new UsageError(error.detail);

@@ -6,9 +6,8 @@
  */
 
 import type { Bytes } from "../crypto.ts";
-import { AuthFailed, CloisterError, RelayError, Unreachable, UsageError, VaultError } from "../errors.ts";
+import { AuthFailed, CloisterError, RelayError, Unreachable, UsageError, VaultError, part } from "../errors.ts";
 import { jsonEmit, jsonParse } from "../protocol/encoding.ts";
-import * as acts from "./acts.ts";
 import type { Api, Openers, PageEvent, Progress } from "./api.ts";
 import { type Act, type Context, setClock } from "./context.ts";
 import { Door, type Given } from "./door.ts";
@@ -39,6 +38,9 @@ interface Settings {
 }
 
 type Work = Progress["work"];
+
+/** Changes of the account, which come later than everything else or never. */
+const acts = (): Promise<typeof import("./acts.ts")> => part(import("./acts.ts"));
 
 export class Household {
   protected readonly door: Door;
@@ -275,11 +277,11 @@ export class Household {
     if (vault.pending) await this.#resumeSignUp(ctx, password, act);
     else if (next !== undefined) {
       await this.#ifReached(async () => {
-        this.door.vault = await acts.settlePassword(ctx, this.door.needVault(), password, byNext !== undefined);
+        this.door.vault = await (await acts()).settlePassword(ctx, this.door.needVault(), password, byNext !== undefined);
       });
     }
     if ((await meta(ctx.store, "mkDue")) !== undefined) {
-      await this.#ifReached(() => acts.refreshMaster(ctx, this.door.needVault(), password));
+      await this.#ifReached(async () => (await acts()).refreshMaster(ctx, this.door.needVault(), password));
     }
     await this.#opened();
   }
@@ -355,7 +357,7 @@ export class Household {
   changePassword(old: string, fresh: string): Promise<void> {
     const { ctx, vk } = this.door;
     return this.#act("password", (act) => this.#watched(ctx, act, () => writer(ctx, "account", async () => {
-      this.door.vault = await acts.changePassword(ctx, this.door.needVault(), vk, old, fresh);
+      this.door.vault = await (await acts()).changePassword(ctx, this.door.needVault(), vk, old, fresh);
     })));
   }
 
@@ -384,7 +386,7 @@ export class Household {
   async revokeDevice(dv: string, password: string, fresh?: string): Promise<void> {
     const { ctx, vk } = this.door;
     await this.#act("password", (act) => this.#watched(ctx, act, () => writer(ctx, "account", async () => {
-      this.door.vault = await acts.revokeDevice(ctx, this.door.needVault(), vk, dv, password, fresh);
+      this.door.vault = await (await acts()).revokeDevice(ctx, this.door.needVault(), vk, dv, password, fresh);
     })));
     await syncing.once(ctx);
   }

@@ -1,22 +1,17 @@
 /**
- * X-Wing (CRY-009): ML-KEM-768 by its library, X25519 by the platform, joined as the draft says. Called by `crypto.ts` only.
+ * HPKE in base mode with X-Wing (CRY-009, CRY-011): ML-KEM-768 by its library, X25519 by the platform.
  *
- * As a KEM for the HPKE library: only what receiving keys of devices are used for.
+ * From a receiving key to the key and nonce of one sealing. Called by `crypto.ts` only.
  */
 
-import type { CipherSuite } from "@hpke/core";
+import { expand } from "@noble/hashes/hkdf.js";
+import { hmac } from "@noble/hashes/hmac.js";
+import { sha256 } from "@noble/hashes/sha2.js";
 import { MlKem768, sha3_256, shake256 } from "mlkem";
 
 type Bytes = Uint8Array<ArrayBuffer>;
-type Kem = CipherSuite["kem"];
-
-const ID = 0x647a as Kem["id"];
-const SEED = 32;
-const SHARED = 32;
 const KEM_PUBLIC = 1184;
 const KEM_CIPHERTEXT = 1088;
-const PUBLIC = KEM_PUBLIC + 32;
-const ENC = KEM_CIPHERTEXT + 32;
 const LABEL = new TextEncoder().encode("\\.//^\\");
 /** What stands before the 32 bytes of a private key in PKCS #8. */
 const PKCS8 = new Uint8Array([0x30, 46, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 4, 34, 4, 32]);
@@ -73,39 +68,43 @@ export async function xwingPublic(seed: Uint8Array): Promise<Bytes> {
   return join(point, own.point);
 }
 
-interface Key {
-  readonly bytes: Bytes;
+/** What one sealing is done with. */
+export interface Schedule {
+  readonly key: Bytes;
+  readonly nonce: Bytes;
 }
 
-const keyOf = (data: ArrayBufferLike | ArrayBufferView | JsonWebKey, length: number): CryptoKey => {
-  const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : new Uint8Array(0);
-  if (bytes.length !== length) throw new RangeError("length of an X-Wing key");
-  return { bytes } satisfies Key as unknown as CryptoKey;
-};
-const bytesOf = (key: unknown): Bytes => (key as Key).bytes;
-const unused = (): never => {
-  throw new TypeError("not a use of X-Wing here");
-};
+const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
+/** KEM X-Wing, KDF HKDF-SHA-256, AEAD AES-256-GCM, as RFC 9180 names them. */
+const SUITE = join(encode("HPKE"), new Uint8Array([0x64, 0x7a, 0, 1, 0, 2]));
+const VERSION = encode("HPKE-v1");
+const NONE = new Uint8Array(0);
 
-export const xwing: Kem = {
-  id: ID, secretSize: SHARED, encSize: ENC, publicKeySize: PUBLIC, privateKeySize: SEED,
-  serializePublicKey: unused, serializePrivateKey: unused, deserializePrivateKey: unused, generateKeyPair: unused,
-  deriveKeyPair: unused,
-  deserializePublicKey: async (data) => keyOf(data, PUBLIC),
-  importKey: async (_, data) => keyOf(data, SEED),
-  encap: async ({ recipientPublicKey }) => {
-    const key = bytesOf(recipientPublicKey);
-    const [own, theirs] = [await ephemeral(), key.slice(KEM_PUBLIC)];
-    const shared = await agree(own.secret, theirs);
-    const [sent, secret] = await mlkem.encap(key.subarray(0, KEM_PUBLIC));
-    return { sharedSecret: combine(secret, shared, own.point, theirs).buffer, enc: join(sent, own.point).buffer };
-  },
-  decap: async ({ recipientKey, enc }) => {
-    const [sent, { own, secret }] = [new Uint8Array(enc as ArrayBuffer), await pairs(bytesOf(recipientKey))];
-    if (sent.length !== ENC) throw new RangeError("length of an X-Wing encapsulation");
-    const point = sent.slice(KEM_CIPHERTEXT);
-    const shared = await agree(own.secret, point);
-    const opened = await mlkem.decap(sent.subarray(0, KEM_CIPHERTEXT), secret);
-    return combine(opened, shared, point, own.point).buffer;
-  },
-};
+function extract(salt: Uint8Array, label: string, ikm: Uint8Array): Uint8Array {
+  return hmac(sha256, salt, join(VERSION, SUITE, encode(label), ikm));
+}
+
+/** The key schedule of base mode (RFC 9180, section 5.1), for the one text that is ever sealed under it. */
+function schedule(shared: Uint8Array, info: Uint8Array): Schedule {
+  const context = join(new Uint8Array(1), extract(NONE, "psk_id_hash", NONE), extract(NONE, "info_hash", info));
+  const secret = extract(shared, "secret", NONE);
+  const of = (label: string, length: number): Bytes =>
+    new Uint8Array(expand(sha256, secret, join(new Uint8Array([0, length]), VERSION, SUITE, encode(label), context), length));
+  return { key: of("key", 32), nonce: of("base_nonce", 12) };
+}
+
+/** For a public key: what is sent along, and what to seal with. */
+export async function xwingTo(key: Uint8Array, info: Uint8Array): Promise<Schedule & { readonly enc: Bytes }> {
+  const [own, theirs] = [await ephemeral(), new Uint8Array(key.subarray(KEM_PUBLIC))];
+  const shared = await agree(own.secret, theirs);
+  const [sent, secret] = await mlkem.encap(key.subarray(0, KEM_PUBLIC));
+  return { enc: join(sent, own.point), ...schedule(combine(secret, shared, own.point, theirs), info) };
+}
+
+/** For the seed of a key and what was sent along: what to open with. */
+export async function xwingFrom(seed: Uint8Array, enc: Uint8Array, info: Uint8Array): Promise<Schedule> {
+  const { own, secret } = await pairs(seed);
+  const [sent, point] = [enc.subarray(0, KEM_CIPHERTEXT), new Uint8Array(enc.subarray(KEM_CIPHERTEXT))];
+  const shared = await agree(own.secret, point);
+  return schedule(combine(await mlkem.decap(sent, secret), shared, point, own.point), info);
+}

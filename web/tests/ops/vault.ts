@@ -37,7 +37,7 @@ export const OPS: Record<string, Op> = {
   "vault-record": async (given) => hex(await vault.openRecord(unhex(given.vk), read(given), given.name, unhex(given.box))),
   "vault-store-key": (given) => hex(vault.storeKey(unhex(given.vk), read(given))),
   "key-file": ({ text }) => hex(vault.readKeyFile(text)),
-  pin: ({ pin }) => new TextDecoder().decode(unlock.checkPin(pin)),
+  pin: async ({ pin }) => new TextDecoder().decode(await unlock.checkPin(pin)),
   "unlock-attempt": async (given) => {
     const { tag, sig, a } = await unlock.attempt(read(given), given.pin, unhex(given.nonce));
     return { tag: hex(tag), sig: hex(sig), a: hex(a) };
