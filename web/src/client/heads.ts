@@ -99,6 +99,12 @@ async function tell(rep: Replica, dv: string, chain: Chain, head: Head, tx: Tx):
   tx.put("todo", `evidence/${sph}.${dv}`, { code: "C_REPLAY", sph, entry, frames });
 }
 
+/** The ends that checkpoints name and that were not shown here, by device (CLT-052). */
+export function shortOf(rep: Replica): Map<string, number> {
+  const named = Object.entries((rep.note as Notes).heads ?? {});
+  return new Map(named.filter(([, head]) => head.said === "short").map(([dv, head]) => [dv, head.seq]));
+}
+
 /** What a checkpoint says and this device was not shown; `short` messages, or 0. */
 export interface Open {
   readonly verdict: Verdict;

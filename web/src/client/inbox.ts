@@ -26,6 +26,7 @@ import * as memory from "./memory.ts";
 import * as older from "./older.ts";
 import type { Form } from "./relay.ts";
 import * as renewing from "./renewing.ts";
+import * as resend from "./resend.ts";
 import { type Note, type Replica, known, newNote, saveNote } from "./replica.ts";
 import { cursor, move } from "./store.ts";
 
@@ -115,6 +116,8 @@ async function takeLetter(ctx: Context, compact: string): Promise<void> {
         return ctx.store.step((tx) => older.note(ctx, rep, device, letter.body["ns"] as number[], tx));
       case "head-ask": return headAsk(ctx, rep, letter);
       case "head-proof": return headProof(ctx, rep, letter);
+      case "resend-ask": return void (await resend.answer(ctx, rep, letter));
+      case "resend": return void (await resend.take(ctx, rep, letter));
       case "mk": return device.owner === ctx.id ? takeMk(ctx, letter, await memory.refreshKlog(ctx)) : undefined;
       default: return undefined;
     }

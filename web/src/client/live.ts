@@ -23,6 +23,7 @@ import { writer } from "./locks.ts";
 import * as memory from "./memory.ts";
 import * as queue from "./queue.ts";
 import { type EpochRow, known, statusOf, stopOf } from "./replica.ts";
+import * as resend from "./resend.ts";
 import { cursor } from "./store.ts";
 import * as syncing from "./syncing.ts";
 
@@ -218,7 +219,7 @@ class Call {
       const rep = await replica(ctx, sph);
       if (statusOf(rep) !== "active" && statusOf(rep) !== "entering") continue;
       const asks = rep.note["welcome"] !== undefined || rep.note["claims"] !== undefined;
-      const busy = asks || (await keys.missing(ctx, rep)).length > 0;
+      const busy = asks || (await keys.missing(ctx, rep)).length > 0 || resend.due(ctx, rep);
       const waits = (await queue.rows(ctx.store, sph)).some((one) => one.state === "waiting" || one.state === "sealed");
       const revoked = (await memory.revoked(ctx.store)).size > 0;
       if (busy || statusOf(rep) === "entering" || revoked || !this.#subscribed.has(sph)) {

@@ -26,6 +26,7 @@ import * as outbox from "./outbox.ts";
 import * as queue from "./queue.ts";
 import type { SyncReport } from "./records.ts";
 import * as renewing from "./renewing.ts";
+import * as resend from "./resend.ts";
 import { type Note, type Replica, known, saveNote, statusOf } from "./replica.ts";
 import * as stops from "./stops.ts";
 import { meta, setMeta } from "./store.ts";
@@ -157,6 +158,7 @@ async function inStep(ctx: Context, sph: string, counted: Tally): Promise<void> 
   await revokeEverywhere(ctx, await replica(ctx, sph));
   await renew(ctx, await replica(ctx, sph));
   await keys.heal(ctx, await replica(ctx, sph));
+  await resend.heal(ctx, await replica(ctx, sph));
   if ((await joining.fetchRequests(ctx, await replica(ctx, sph))).length > 0) await joining.autoAdmit(ctx, sph);
 }
 
