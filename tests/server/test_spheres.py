@@ -7,9 +7,9 @@ import json
 from dataclasses import replace
 
 from cloister.protocol.encoding import b64e
-from cloister.server import upkeep
+from cloister.server import schema, upkeep
 from cloister.sphere import compose
-from tests.crowd import Bot, Room, body_of
+from tests.crowd import Bot, Room, body_of, opaque_messages
 from tests.server.kit import Kit
 
 FORBIDDEN = b'{"code":"E_FORBIDDEN"}'
@@ -48,6 +48,28 @@ async def test_the_same_message_again_gets_the_same_position(both: Kit) -> None:
     assert refused.status == 409
     assert json.loads(refused.body)["code"] == "E_CONFLICT"
     assert json.loads(refused.body)["seq"] == 1
+
+
+async def test_every_earlier_message_again_gets_its_position(both: Kit) -> None:
+    room = await both.populate(2)
+    bot, stride = both.bots[1], schema.STRIDE
+    count = 2 * stride + 40
+    sent = opaque_messages(room, bot, count, 100)
+    live = await both.socket(bot)
+    for start in range(0, count, 128):
+        await live.say(
+            *({"t": "send", "i": i, "jws": sent[i]} for i in range(start, min(start + 128, count))),
+        )
+    places = [(await live.until("ok", i=i))["pos"] for i in range(count)]
+    assert places == list(range(places[0], places[0] + count))
+    tried = [0, 1, stride - 2, stride - 1, stride, 2 * stride - 1, 2 * stride, count - 2, count - 1]
+    await live.say(*({"t": "send", "i": i, "jws": sent[i]} for i in tried))
+    assert [(await live.until("ok", i=i))["pos"] for i in tried] == [places[i] for i in tried]  # STR-008
+    bot.seq, bot.digest = stride - 1, bytes(32)
+    other = room.say(bot, "another with a number of long ago")
+    await live.say({"t": "send", "i": count, "jws": other})
+    refused = await live.until("err", i=count)
+    assert (refused["code"], refused["seq"]) == ("E_CONFLICT", count)
 
 
 async def test_a_commit_is_taken_once(both: Kit) -> None:

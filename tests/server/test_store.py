@@ -50,6 +50,44 @@ def test_stored_shortcuts_are_moved(tmp_path: Path, database: str) -> None:
     assert kept == [(2, 64, b"state")]
 
 
+def test_messages_are_chained(tmp_path: Path, database: str) -> None:
+    store = Store(Settings(tmp_path, database=database).database_url)
+    store.migrate("0002")
+    old = text(
+        "INSERT INTO item (sphere, pos, kind, dv, seq, h, ls, at, deleted, jws)"
+        " VALUES (:sphere, :pos, :kind, :dv, :seq, :h, 0, 1, :gone, :jws)"
+    )
+    rows: list[dict[str, object]] = []
+    seqs = {"": -1, "dv-a": 0, "dv-b": 0}
+    for pos in range(1, 901):  # an entry, then one author twice as often as the other; two spheres side by side
+        dv = "" if pos % 300 == 1 else "dv-b" if pos % 3 == 0 else "dv-a"
+        seqs[dv] += 1
+        one = {"pos": pos, "kind": int(dv != ""), "dv": dv, "seq": seqs[dv], "h": b"%d" % pos, "jws": f"jws {pos}"}
+        rows += [{**one, "sphere": 1, "gone": pos < 5}, {**one, "sphere": 2, "gone": False}]
+    with store.writing.begin() as connection:
+        connection.execute(old, rows)
+    store.migrate()  # API-051
+    item, end = schema.item.c, schema.chain.c
+    with store.writing.begin() as connection:
+        held = connection.execute(select(schema.item).order_by(item.sphere, item.pos)).all()
+        ends = connection.execute(select(schema.chain).order_by(end.sphere, end.dv)).all()
+    store.close()
+    before = sorted(rows, key=lambda row: (row["sphere"], row["pos"]))
+    kept = [(r.sphere, r.pos, r.kind, r.dv, r.seq, bytes(r.h), r.deleted, r.jws) for r in held]
+    assert kept == [tuple(row[k] for k in ("sphere", "pos", "kind", "dv", "seq", "h", "gone", "jws")) for row in before]
+    at = {(row.sphere, row.dv, row.seq): row.pos for row in held}
+    for row in held:
+        own = (row.sphere, row.dv)
+        mark = (row.seq - 1) // schema.STRIDE * schema.STRIDE
+        expected = (at.get((*own, row.seq - 1), 0), at.get((*own, mark), 0)) if row.kind else (0, 0)
+        assert (row.prev, row.mark) == expected
+    assert [(r.sphere, r.dv, r.seq, r.pos, bytes(r.h), r.mark) for r in ends] == [
+        (row.sphere, row.dv, row.seq, row.pos, bytes(row.h), row.mark)
+        for row in sorted(held, key=lambda row: (row.sphere, row.dv))
+        if row.kind and row.seq == seqs[row.dv]
+    ]
+
+
 async def test_the_log_is_tidied_while_readers_and_the_writer_go_on(tmp_path: Path) -> None:
     async with running(tmp_path) as kit:
         await kit.populate(2)

@@ -144,7 +144,7 @@ def _uses(conn: Connection, sph: str, seq: int) -> int:
     """The uses an invitation began with: what is left of them also counts down when known people come in."""
     item, sphere = schema.item.c, schema.sphere.c
     query = select(item.jws).join(schema.sphere, sphere.n == item.sphere)
-    row = conn.execute(query.where(sphere.sph == sph, item.kind == schema.ENTRY, item.seq == seq)).one()
+    row = conn.execute(query.where(sphere.sph == sph, schema.IS_ENTRY, item.seq == seq)).one()
     return int(entry.decode(row.jws).body["uses"])
 
 

@@ -12,7 +12,7 @@ import json
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import BigInteger, Connection, Integer, bindparam, case, delete, insert, select, update
 
 from cloister import crypto
 from cloister.errors import BadFormat, Busy, CheckFailed, Conflict, Forbidden, RelayError, StaleHead
@@ -27,8 +27,7 @@ from cloister.protocol.state import SphereState
 from cloister.server import inbox, schema
 from cloister.server.core import View
 from cloister.server.hub import Hint, Membership, Stored
-from cloister.server.prepared import Row
-from cloister.server.spheres import ChainHeads, Digests, Sphere
+from cloister.server.spheres import ChainHeads, Digests, Last, Sphere
 from cloister.server.writer import Batch
 
 # An entry's clock may differ this much from the relay's: iat proves nothing, but must not run away.
@@ -70,12 +69,12 @@ def send(batch: Batch, account: str, envelope: jws.Envelope, clock: float) -> in
         if clock < held:
             raise Busy("tails are being settled", retry_after=1)
         del sphere.hold[account]
-    head = batch.spheres.head(batch.conn, sphere, header["kid"])
-    if head is not None and header["seq"] <= head.seq:
-        again = _stored(batch, sphere, header["kid"], header["seq"], envelope.digest)
+    last = batch.spheres.last(batch.conn, sphere, header["kid"])
+    if last is not None and header["seq"] <= last.head.seq:
+        again = _stored(batch, sphere, last, header["seq"], envelope.digest)
         if again is not None:
             return again
-    new = chain.place(sphere.state, sphere.digests, envelope, head)
+    new = chain.place(sphere.state, sphere.digests, envelope, last.head if last else None)
     return _append_message(batch, sphere, header["kid"], envelope, new)
 
 
@@ -105,31 +104,44 @@ def record_of(sph: str, row: Any) -> str:
     return item_record(sph, row.pos, row.kind, row.jws)
 
 
-def _stored(batch: Batch, sphere: Sphere, dv: str, seq: int, digest: bytes) -> int | None:
+def _stored(batch: Batch, sphere: Sphere, last: Last, seq: int, digest: bytes) -> int | None:
+    """The position of message ``seq`` of a chain, if it is this one: at its end, or back from there (STR-008)."""
+    if seq == last.head.seq:
+        return last.pos if last.head.digest == digest else None
     batch.flush()
-    item = schema.item.c
-    query = select(item.pos, item.h).where(
-        item.sphere == sphere.n, item.kind == schema.MESSAGE, item.dv == dv, item.seq == seq
-    )
-    row = batch.conn.execute(query).one_or_none()
+    row = batch.conn.execute(_BACK, {"sphere": sphere.n, "end": last.pos, "wanted": seq}).one_or_none()
     return row.pos if row is not None and bytes(row.h) == digest else None
 
 
+def _back() -> Any:
+    """From the row at ``end`` along its chain to ``wanted``: by marks while one lies at or behind it, then by rows."""
+    item = schema.item.c
+    sphere, wanted = bindparam("sphere", type_=Integer()), bindparam("wanted", type_=BigInteger())
+    begin = select(item.pos, item.seq, item.prev, item.mark)
+    at = begin.where(item.sphere == sphere, item.pos == bindparam("end")).cte("at", recursive=True)
+    mark = (at.c.seq - 1) // schema.STRIDE * schema.STRIDE
+    following = case((mark >= wanted, at.c.mark), else_=at.c.prev)
+    step = begin.where(item.sphere == sphere, item.pos == following, at.c.seq > wanted)
+    at = at.union_all(step)
+    return select(item.pos, item.h).join(at, (item.pos == at.c.pos) & (at.c.seq == wanted)).where(item.sphere == sphere)
+
+
+_BACK: Final = _back()
+
+
 def _append_message(batch: Batch, sphere: Sphere, dv: str, envelope: jws.Envelope, head: ChainHead) -> int:
-    pos = sphere.next_pos
-    batch.rows.append(
-        _row(sphere.n, pos, schema.MESSAGE, dv, head.seq, head.digest, head.ls, batch.now, envelope.compact)
-    )
+    n, pos, last = sphere.n, sphere.next_pos, batch.spheres.last(batch.conn, sphere, dv)
+    prev, mark = (last.pos, last.mark) if last else (0, 0)
+    if (head.seq - 1) % schema.STRIDE == 0:
+        mark = prev
+    row = (n, pos, schema.MESSAGE, dv, head.seq, head.digest, head.ls, batch.now, False, prev, mark, envelope.compact)
+    batch.rows.append(row)
+    batch.chains[n, dv] = (n, dv, head.seq, head.digest, head.ls, pos, mark)
     batch.effects.append(Stored(sphere.sph, pos, item_record(sphere.sph, pos, schema.MESSAGE, envelope.compact)))
     sphere.next_pos = pos + 1
-    sphere.heads[dv] = head
+    sphere.chains[dv] = Last(head, pos, mark)
     sphere.dirty = True
     return pos
-
-
-def _row(n: int, pos: int, kind: int, dv: str, seq: int, h: bytes, ls: int, at: int, jws: str) -> Row:
-    """A stream row in the table's order, its bytes not deleted."""
-    return n, pos, kind, dv, seq, h, ls, at, False, jws
 
 
 def judge(before: SphereState | None, account: str, commit: Commit, now: int) -> list[SphereState]:
@@ -255,8 +267,8 @@ def _append(
     batch.conn.execute(insert(schema.idem), {"key": key, "h": digest, "answer": text, "at": batch.now})
     batch.effects.append(_membership(sphere.n, before, last))
     for pos, (one, state) in enumerate(zip(decoded, states, strict=True), first):
-        row = _row(sphere.n, pos, schema.ENTRY, "", state.seq, state.digest, state.seq, batch.now, one.compact)
-        batch.rows.append(row)
+        place = (sphere.n, pos, schema.ENTRY, "", state.seq, state.digest, state.seq)
+        batch.rows.append((*place, batch.now, False, 0, 0, one.compact))
         batch.effects.append(Stored(sph, pos, item_record(sph, pos, schema.ENTRY, one.compact)))
         sphere.digests.append(state.digest)
     sphere.next_pos, sphere.state, sphere.dirty = last_pos + 1, last, True

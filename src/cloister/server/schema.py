@@ -21,6 +21,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
+    text,
 )
 
 metadata: Final = MetaData()
@@ -28,6 +30,8 @@ metadata: Final = MetaData()
 # Kinds of rows in a sphere's stream.
 ENTRY: Final = 0
 MESSAGE: Final = 1
+# Every so many messages of a device one is a mark, which all up to the next one point to.
+STRIDE: Final = 256
 
 meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", LargeBinary, nullable=False))
 
@@ -129,8 +133,26 @@ item = Table(
     Column("ls", BigInteger, nullable=False),  # log position a message names; of an entry its own
     Column("at", BigInteger, nullable=False),
     Column("deleted", Boolean, nullable=False),
+    Column("prev", BigInteger, nullable=False),  # position of the chain's message before, 0 for none
+    Column("mark", BigInteger, nullable=False),  # and of the last one before whose seq is a multiple of STRIDE
     Column("jws", Text, nullable=False),
-    UniqueConstraint("sphere", "kind", "dv", "seq"),
+)
+# What the rows of entries are found by: written as the index is, so that the database sees that they belong together.
+IS_ENTRY: Final = item.c.kind == literal_column(str(ENTRY))
+_ENTRIES: Final = text(f"kind = {ENTRY}")
+Index("ix_item_entry", item.c.sphere, item.c.seq, unique=True, sqlite_where=_ENTRIES, postgresql_where=_ENTRIES)
+# The last message of each device, which a message rewrites. Earlier ones are found from here by ``prev`` and ``mark``:
+# an index by device would cost a page of the log for each author in a commit.
+chain = Table(
+    "chain",
+    metadata,
+    Column("sphere", Integer, primary_key=True),
+    Column("dv", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("h", LargeBinary, nullable=False),
+    Column("ls", BigInteger, nullable=False),
+    Column("pos", BigInteger, nullable=False),
+    Column("mark", BigInteger, nullable=False),
 )
 attach = Table(
     "attach",

@@ -2,6 +2,7 @@
 
 Every message of an epoch was taken before the next epoch began. When that is longer ago than a sphere keeps messages,
 all of them have lost their bytes, and the epoch's link blobs, slots and waiting shares serve nothing but an attacker.
+Messages that a member sent again and that still wait in an inbox go by their age there.
 
 Spec: STR-020.
 """
@@ -37,8 +38,8 @@ def shred(batch: Batch) -> int:
 def _running(conn: Connection, sphere: int, oldest: int) -> int:
     """The epoch that was running at ``oldest``: the one after the last entry before it. Earlier ones are dead."""
     item = schema.item.c
-    query = select(item.jws).where(item.sphere == sphere, item.kind == schema.ENTRY, item.at < oldest)
-    last = conn.execute(query.order_by(item.pos.desc()).limit(1)).scalar()
+    query = select(item.jws).where(item.sphere == sphere, schema.IS_ENTRY, item.at < oldest)
+    last = conn.execute(query.order_by(item.seq.desc()).limit(1)).scalar()
     return int(entries.decode(last).ep) if last else 0
 
 

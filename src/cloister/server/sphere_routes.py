@@ -133,14 +133,11 @@ async def _public(request: Request[Any, Any, Any], sph: str) -> View:
 async def _log(request: Request[Any, Any, Any], view: View, start: int, limit: int) -> api.Log:
     def read(conn: Connection) -> api.Log:
         item = schema.item.c
-        query = select(item.jws).where(item.sphere == view.n, item.kind == schema.ENTRY, item.seq >= start)
+        query = select(item.jws).where(item.sphere == view.n, schema.IS_ENTRY, item.seq >= start)
         rows = conn.execute(query.order_by(item.seq).limit(limit))
         entries = [row.jws for row in rows]
         head = conn.execute(
-            select(item.seq, item.h)
-            .where(item.sphere == view.n, item.kind == schema.ENTRY)
-            .order_by(item.seq.desc())
-            .limit(1)
+            select(item.seq, item.h).where(item.sphere == view.n, schema.IS_ENTRY).order_by(item.seq.desc()).limit(1)
         ).one()
         return api.Log(entries, api.Base(head.seq, b64e(bytes(head.h))))
 
@@ -170,15 +167,22 @@ def item_of(row: Any) -> api.Item:
 
 
 async def _items(
-    request: Request[Any, Any, Any], view: View, after: int | None, before: int | None, limit: int
+    request: Request[Any, Any, Any],
+    view: View,
+    after: int | None,
+    before: int | None,
+    limit: int,
+    floor: int = 0,
 ) -> api.Items:
+    """Items after position ``floor``."""
+
     def read(conn: Connection) -> api.Items:
         item = schema.item.c
         if before is not None:
-            query = select(schema.item).where(item.sphere == view.n, item.pos < before)
+            query = select(schema.item).where(item.sphere == view.n, item.pos < before, item.pos > floor)
             rows = list(conn.execute(query.order_by(item.pos.desc()).limit(limit)))[::-1]
         else:
-            rows = commits.rows_after(conn, view.n, after or 0, limit)
+            rows = commits.rows_after(conn, view.n, max(after or 0, floor), limit)
         head = conn.execute(select(func.max(item.pos)).where(item.sphere == view.n)).scalar_one()
         return api.Items([item_of(row) for row in rows], head or 0)
 
@@ -231,8 +235,15 @@ async def public_items(
     before: MaybePos = None,
     limit: Limit = PAGE,
 ) -> api.Items:
-    """Items of a public sphere."""
-    return await _items(request, await _public(request, sph), after, before, limit)
+    """Items of a public sphere, from the entry on that made it public (API-027)."""
+    view = await _public(request, sph)
+
+    def read(conn: Connection) -> int:
+        item = schema.item.c
+        at = (item.sphere == view.n, item.kind == schema.ENTRY, item.seq == view.state.mode_at)
+        return int(conn.execute(select(item.pos).where(*at)).scalar_one()) - 1
+
+    return await _items(request, view, after, before, limit, await _relay(request).store.read(read))
 
 
 @get("/spheres/{sph:str}/heads")
@@ -241,13 +252,8 @@ async def heads(request: Request[Any, Any, Any], sph: FromPath[str], id: FromQue
     view = await _member(request, sph)
 
     def read(conn: Connection) -> api.Heads:
-        item = schema.item.c
-        last = select(item.dv, func.max(item.seq).label("seq")).where(
-            item.sphere == view.n, item.kind == schema.MESSAGE
-        )
-        found = last.group_by(item.dv).subquery()
-        query = select(item.dv, item.seq, item.h).join(found, (item.dv == found.c.dv) & (item.seq == found.c.seq))
-        rows = conn.execute(query.where(item.sphere == view.n, item.kind == schema.MESSAGE).order_by(item.dv))
+        c = schema.chain.c
+        rows = conn.execute(select(c.dv, c.seq, c.h).where(c.sphere == view.n).order_by(c.dv))
         return api.Heads(
             [api.Tail(r.dv, r.seq, b64e(bytes(r.h))) for r in rows if not id or _owner(view.state, r.dv) == id]
         )

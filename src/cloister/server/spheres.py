@@ -32,9 +32,18 @@ MAX_CACHED: Final = 2048
 SNAPSHOT_EVERY: Final = 64
 
 
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The last message of a device: what its next one must follow, its position, and that of the mark before it."""
+
+    head: ChainHead
+    pos: int
+    mark: int
+
+
 @dataclass(slots=True)
 class Sphere:
-    """One sphere as the writer sees it. ``heads``: last message by device; ``hold``: whose sends wait until when.
+    """One sphere as the writer sees it. ``chains``: last message by device; ``hold``: whose sends wait until when.
 
     ``turn``: until when commits of roles below a rank wait (COM-013).
     """
@@ -45,7 +54,7 @@ class Sphere:
     next_pos: int
     snap_seq: int
     digests: Digests
-    heads: dict[str, ChainHead | None] = field(default_factory=dict)
+    chains: dict[str, Last | None] = field(default_factory=dict)
     hold: dict[str, float] = field(default_factory=dict)
     turn: tuple[int, float] | None = None
     dirty: bool = False
@@ -56,6 +65,14 @@ _WHERE: Final = select(schema.sphere.c.n, schema.sphere.c.head_seq, schema.spher
 )
 _SPHERE: Final = Prepared(_WHERE, "sph")
 _SPHERE_LOCKED: Final = Prepared(_WHERE.with_for_update(), "sph")
+_CHAIN: Final = schema.chain.c
+_LAST: Final = Prepared(
+    select(_CHAIN.seq, _CHAIN.h, _CHAIN.ls, _CHAIN.pos, _CHAIN.mark).where(
+        _CHAIN.sphere == bindparam("sphere"), _CHAIN.dv == bindparam("dv")
+    ),
+    "sphere",
+    "dv",
+)
 _HEAD: Final = ("head_seq", "next_pos", "mode", "retention")
 _MOVED: Final = Prepared(
     update(schema.sphere)
@@ -103,19 +120,16 @@ class SphereCache:
         self._spheres[sphere.sph] = sphere
         self._touched[sphere.sph] = sphere
 
-    def head(self, conn: Connection, sphere: Sphere, dv: str) -> ChainHead | None:
+    def last(self, conn: Connection, sphere: Sphere, dv: str) -> Last | None:
         """The last message of a device, None before its first (CHN-007)."""
-        if dv in sphere.heads:
-            return sphere.heads[dv]
-        item = schema.item.c
-        row = conn.execute(
-            select(item.seq, item.h, item.ls)
-            .where(item.sphere == sphere.n, item.kind == schema.MESSAGE, item.dv == dv)
-            .order_by(item.seq.desc())
-            .limit(1)
-        ).one_or_none()
-        found = ChainHead(row.seq, bytes(row.h), row.ls) if row else None
-        sphere.heads[dv] = found
+        if dv in sphere.chains:
+            return sphere.chains[dv]
+        row = _LAST.first(conn, (sphere.n, dv))
+        found = None
+        if row is not None:
+            seq, h, ls, pos, mark = row
+            found = Last(ChainHead(seq, bytes(h), ls), pos, mark)
+        sphere.chains[dv] = found
         return found
 
     def store_heads(self, conn: Connection) -> None:
@@ -151,10 +165,10 @@ class ChainHeads(Mapping[str, ChainHead]):
         self._cache, self._conn, self._sphere = cache, conn, sphere
 
     def __getitem__(self, dv: str) -> ChainHead:
-        head = self._cache.head(self._conn, self._sphere, dv)
-        if head is None:
+        last = self._cache.last(self._conn, self._sphere, dv)
+        if last is None:
             raise KeyError(dv)
-        return head
+        return last.head
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._sphere.state.devices)
@@ -184,7 +198,7 @@ def load_state(conn: Connection, n: int) -> tuple[int, SphereState]:
     row = conn.execute(select(snap.seq, snap.state).where(snap.sphere == n)).one_or_none()
     state = decode_state(bytes(row.state)) if row else None
     after = -1 if state is None else state.seq
-    query = select(item.jws).where(item.sphere == n, item.kind == schema.ENTRY, item.seq > after)
+    query = select(item.jws).where(item.sphere == n, schema.IS_ENTRY, item.seq > after)
     attached: dict[bytes, str] | None = None
     for (compact,) in conn.execute(query.order_by(item.seq)):
         one = entries.decode(compact)
@@ -219,5 +233,5 @@ class Digests:
 
 def load_digests(conn: Connection, n: int) -> Digests:
     item = schema.item.c
-    query = select(item.h).where(item.sphere == n, item.kind == schema.ENTRY).order_by(item.seq)
+    query = select(item.h).where(item.sphere == n, schema.IS_ENTRY).order_by(item.seq)
     return Digests(b"".join(bytes(h) for (h,) in conn.execute(query)))

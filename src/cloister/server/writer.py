@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from cloister.errors import Busy, CloisterError, Internal, RelayError
@@ -46,14 +46,16 @@ T = TypeVar("T")
 class Batch:
     """What an operation works with: the connection, the time, cached spheres, pending rows and effects.
 
-    ``rows`` collects stream rows, in the table's order, that are written in one statement before the commit or before
-    the next operation that reads; ``effects`` are handed to the hub after the commit, in order.
+    ``rows`` collects stream rows, and ``chains`` the ends of chains, in their tables' order, that are written in one
+    statement before the commit or before the next operation that reads; ``effects`` are handed to the hub after the
+    commit, in order.
     """
 
     conn: Connection
     now: int
     spheres: SphereCache
     rows: list[Row] = field(default_factory=list)
+    chains: dict[tuple[int, str], Row] = field(default_factory=dict)
     effects: list[Any] = field(default_factory=list)
 
     def flush(self) -> None:
@@ -61,9 +63,20 @@ class Batch:
         if self.rows:
             _INSERT_ITEM.run_each(self.conn, self.rows)
             self.rows = []
+        if self.chains:
+            _SET_CHAIN.run_each(self.conn, list(self.chains.values()))
+            self.chains = {}
 
 
 _INSERT_ITEM: Final = Prepared(insert(schema.item), *(column.name for column in schema.item.columns))
+_SET_CHAIN: Final = Prepared(
+    text(
+        "INSERT INTO chain (sphere, dv, seq, h, ls, pos, mark) VALUES (:sphere, :dv, :seq, :h, :ls, :pos, :mark)"
+        " ON CONFLICT (sphere, dv) DO UPDATE SET"
+        " seq = excluded.seq, h = excluded.h, ls = excluded.ls, pos = excluded.pos, mark = excluded.mark"
+    ),
+    *(column.name for column in schema.chain.columns),
+)
 
 
 class Operation(Protocol):
@@ -224,6 +237,7 @@ class Writer:
                 raise
             del batch.effects[kept:]
             batch.rows.clear()
+            batch.chains.clear()
             self._spheres.forget_touched()
             log.exception("operation failed", kind=type(error).__name__)
             return Internal("operation")
