@@ -27,6 +27,7 @@ from cloister.errors import (
     Internal,
     LogInvalid,
     LogRollback,
+    NotMember,
     RateLimited,
     RelayError,
     StaleEpoch,
@@ -142,12 +143,15 @@ async def commit(
 
     ``make`` is asked anew each time and may find nothing left to do (an empty list and no words): returns False then.
     Call as the sphere's writer. Raises the stop of a stopped sphere, Forbidden for what the rules forbid this account,
-    Unreachable (the pledge stays), Busy after too many lost races, and refusals of the relay.
+    NotMember before the log was read, Unreachable (the pledge stays), Busy after too many lost races, and refusals of
+    the relay.
     """
     await settle_all(ctx, rep)
     for _ in range(MAX_RACES):
         rep = ctx.replica(rep.sph)
         stops.require_none(rep)
+        if rep.state is None:
+            raise NotMember("this device has not entered this sphere yet")
         intents, spoken = make(rep), words(rep) if words else None
         if not intents and spoken is None:
             return False
