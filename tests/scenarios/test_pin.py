@@ -109,3 +109,18 @@ async def test_a_crash_while_setting_leaves_one_way_in(w: World, lost: str, chan
             await ada.unlock_with_pin(PIN)
         assert not ada.has_pin
         await ada.unlock(PASSWORD.format("ada"))
+
+
+async def test_what_an_earlier_device_left_is_no_pin_of_the_new_one(w: World) -> None:
+    """CLT-040: the question that an earlier device of this profile never saw answered is not the new one's."""
+    ada = await w.first("ada")
+    await ada.set_pin(OTHER)
+    w.network("ada").lose("answer", "POST", "/vault/enrol")
+    with pytest.raises(Unreachable):
+        await ada.set_pin(PIN)
+    ada = await _locked(w)
+    await ada.sign_in("ada", PASSWORD.format("ada"))
+    assert not ada.has_pin
+    await ada.set_pin(OTHER)
+    ada = await _locked(w)
+    await ada.unlock_with_pin(OTHER)

@@ -393,7 +393,7 @@ class Client:
     @property
     def has_pin(self) -> bool:
         """Whether this device opens with a PIN, also one whose enrolment was not answered."""
-        return self._vault is not None and (pins.is_set(self._vault) or pins.pending(self.profile))
+        return self._vault is not None and (pins.is_set(self._vault) or pins.pending(self.profile, self._vault))
 
     async def unlock_with_key(self, key: bytes) -> None:
         """Open the vault with the key an agent holds (``agent_key``). Raises VaultError."""

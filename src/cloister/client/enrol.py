@@ -199,7 +199,12 @@ async def resume_sign_up(profile: Profile, relay: Relay, rng: Rng, vault: Vault,
 
 def forget(profile: Profile) -> None:
     """Remove vault and store; the folder and its settings stay."""
-    for name in (VAULT, "vault.next.json", *(profile.store_path.name + s for s in ("", "-wal", "-shm"))):
+    for name in (
+        VAULT,
+        "vault.next.json",
+        "vault.pin.json",
+        *(profile.store_path.name + s for s in ("", "-wal", "-shm")),
+    ):
         profile.remove(name)
 
 

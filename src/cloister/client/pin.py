@@ -30,9 +30,9 @@ def is_set(vault: Vault) -> bool:
     return "pin" in vaults.opener_kinds(vault)
 
 
-def pending(profile: Profile) -> bool:
+def pending(profile: Profile, vault: Vault) -> bool:
     """Whether a PIN was asked for and the answer not seen."""
-    return _next(profile) is not None
+    return _next(profile, vault) is not None
 
 
 async def put(ctx: Context, vault: Vault, vk: bytes, pin: str) -> Vault:
@@ -65,7 +65,7 @@ async def open_with(
 ) -> tuple[Vault, bytes]:
     """The vault in force and its key. Raises AuthFailed (``left`` tries when it was the PIN, 0 when there is none any
     more), WeakPin for text that is no PIN, VaultError, Unreachable: a PIN needs the relay."""
-    following = _next(profile)
+    following = _next(profile, vault)
     if following is not None:
         try:
             vk = await _try(relay, following, pin)
@@ -87,12 +87,13 @@ async def _try(relay: Relay, vault: Vault, pin: str) -> bytes:
     return unlock.finish(vault, tried, await relay.vault_open(vault.dv, nonce, tried))
 
 
-def _next(profile: Profile) -> Vault | None:
-    """The vault of a PIN whose enrolment was not answered."""
+def _next(profile: Profile, vault: Vault) -> Vault | None:
+    """The vault of a PIN whose enrolment was not answered. One that an earlier device left here is none."""
     try:
-        return vaults.decode((profile.folder / NEXT).read_bytes())
+        found = vaults.decode((profile.folder / NEXT).read_bytes())
     except (OSError, FormatError):
         return None
+    return found if found.dv == vault.dv else None
 
 
 def _settle(profile: Profile, vault: Vault) -> Vault:
