@@ -9,7 +9,7 @@ import { mount } from "svelte";
 
 import App from "./App.svelte";
 import { aside } from "./state/aside.ts";
-import { app, lookServer, start } from "./state/app.svelte.ts";
+import { app, expect, lookServer, start } from "./state/app.svelte.ts";
 import { remember } from "./state/display.svelte.ts";
 import { arrive, follow } from "./state/route.svelte.ts";
 import type { Api, PageEvent } from "../client/api.ts";
@@ -23,11 +23,12 @@ export function begin(target: HTMLElement, connect: () => Worker): void {
   follow();
   remember();
   const onstart = (): void => {
-    app.phase = "starting";
+    expect();
     aside(connected(connect));
   };
-  mount(App, { target, props: { onstart } });
+  // The worker's way here is the longest.
   onstart();
+  mount(App, { target, props: { onstart } });
 }
 
 async function connected(connect: () => Worker): Promise<void> {

@@ -4,6 +4,7 @@
 
 import { beforeEach, describe, expect, test, vi } from "vitest";
 
+import { expected, note } from "../../src/ui/state/door.ts";
 import { stale, watch } from "../../src/ui/state/idle.ts";
 import { evicted, forgetMark } from "../../src/ui/state/kept.ts";
 
@@ -95,5 +96,31 @@ describe("a store that the browser cleared", () => {
   test("leaves no name", () => {
     evicted("open");
     expect([...shelf.held]).toEqual([["cloister.kept", "1"]]);
+  });
+});
+
+describe("the door that is drawn before the worker answers", () => {
+  const ways = { password: true, pin: false, session: false, offline: true };
+
+  test("is the one that stood there, with its ways in and no name", () => {
+    expect(expected(false)).toMatchObject({ status: "new" });
+    note("locked", { ...ways, pin: true });
+    expect(expected(false)).toMatchObject({ status: "locked", openers: { password: true, pin: true } });
+    expect([...shelf.held.values()]).toEqual(["locked password pin"]);
+  });
+
+  test("is not foreseen where only the worker knows", () => {
+    for (const status of ["open", "pending", "signed-out"] as const) {
+      note(status, ways);
+      expect(expected(false)).toBeUndefined();
+    }
+    note("new", ways);
+    evicted("locked");
+    expect(expected(false)).toBeUndefined();
+  });
+
+  test("a profile left open for too long has locked", () => {
+    note("open", ways);
+    expect(expected(true)).toMatchObject({ status: "locked", openers: { password: true, pin: false } });
   });
 });

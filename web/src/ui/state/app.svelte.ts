@@ -11,6 +11,7 @@ import { codeOf } from "../faults.ts";
 import { aside, report } from "./aside.ts";
 import { read } from "./clock.svelte.ts";
 import { display } from "./display.svelte.ts";
+import { expected, note } from "./door.ts";
 import { stale } from "./idle.ts";
 
 export interface Connection {
@@ -23,8 +24,8 @@ export interface Connection {
 }
 
 export interface App {
-  /** `starting` until the first answer; `failed` when the worker did not start. */
-  phase: "starting" | "ready" | "failed";
+  /** `starting` or, with a door that can be foreseen, `expected` until the first answer; `failed` when the worker did not start. */
+  phase: "starting" | "expected" | "ready" | "failed";
   failure: unknown;
   account: AccountInfo | undefined;
   openers: Openers | undefined;
@@ -72,6 +73,15 @@ export function on(sph: string, hear: Hear): () => void {
   return () => ears.delete(ear);
 }
 
+/** Before anything answers: the door that most likely stands here, ready to be typed into. */
+export function expect(): void {
+  const door = expected(stale(display.lockAfter, read()));
+  app.phase = door === undefined ? "starting" : "expected";
+  if (door?.status !== "locked") return;
+  app.account = { status: "locked", server: "", login: "", id: "", dv: "", deviceName: "", admin: false };
+  app.openers = door.openers;
+}
+
 /** Connects the page with its worker and reads how things stand. */
 export async function start(worker: Api, subscribe: (hear: Hear) => void): Promise<void> {
   behind = worker;
@@ -101,6 +111,7 @@ async function lookNow(): Promise<void> {
     else if (await api().resume()) account = await api().account();
   }
   app.openers = await api().openers();
+  note(account.status, app.openers);
   if (account.status !== "open") forget();
   else app.ended = undefined;
   app.account = account;

@@ -14,12 +14,17 @@ export function evicted(status: string | undefined): boolean {
   if (leaving && status !== "open") return false;
   leaving = false;
   try {
-    if (status === "new") return localStorage.getItem(KEPT) !== null;
+    if (status === "new") return marked();
     if (status !== undefined) localStorage.setItem(KEPT, "1");
   } catch {
     // A browser that keeps nothing has nothing to clear.
   }
   return false;
+}
+
+/** Whether an account was kept here. Throws where the browser lets nothing be looked at. */
+export function marked(): boolean {
+  return localStorage.getItem(KEPT) !== null;
 }
 
 /** The person deleted it, or begins anew. */
