@@ -20,7 +20,7 @@ def test_identity_scalars_are_in_range() -> None:
         assert 0 < int.from_bytes(scalar, "big") < crypto.P384_ORDER
 
 
-@pytest.mark.parametrize("kem", ["xwing", "p384"])
+@pytest.mark.parametrize("kem", ["xwing", "p384", "rsa4096"])
 def test_device_survives_the_vault(kem: str) -> None:
     """SLOT-005."""
     device = keys.new_device(rng(kem), kem)
@@ -38,7 +38,7 @@ def test_device_survives_the_vault(kem: str) -> None:
 
 def test_unknown_kem_is_refused() -> None:
     with pytest.raises(FormatError):
-        keys.new_device(rng("x"), "rsa4096")
+        keys.new_device(rng("x"), "x25519")
     with pytest.raises(FormatError):
         keys.device(bytes(32), "xwing", bytes(48))
 

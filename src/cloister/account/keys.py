@@ -25,7 +25,8 @@ from cloister.protocol.encoding import lp
 
 ROOT_LENGTH: Final = 32
 FIRST_MKV: Final = 1
-KEMS: Final = {"xwing": 32, "p384": 48}  # bytes of the receiving key's secret
+KEMS: Final = {"xwing": 32, "p384": 48}  # bytes of the receiving key's secret; an RSA key is PKCS #8
+RSA: Final = "rsa4096"
 
 
 @dataclass(frozen=True)
@@ -60,19 +61,26 @@ def new_identity(rng: Callable[[int], bytes]) -> bytes:
 
 
 def new_device(rng: Callable[[int], bytes], kem: str = "xwing") -> DeviceKeys:
-    """Fresh DK and DE. ``kem`` is xwing or p384. Raises FormatError for another."""
-    dk_seed = rng(32)
+    """Fresh DK and DE. ``kem`` is xwing, p384 or rsa4096. Raises FormatError for another."""
+    return device(rng(32), kem, new_receiving(rng, kem))
+
+
+def new_receiving(rng: Callable[[int], bytes], kem: str) -> bytes:
+    """The secret of a fresh DE (SLOT-005). An RSA key is drawn by the operating system. Raises FormatError."""
+    if kem == RSA:
+        return crypto.rsa_generate()
     if kem not in KEMS:
         raise FormatError("unknown kem")
-    return device(dk_seed, kem, rng(32) if kem == "xwing" else _scalar(rng))
+    return rng(32) if kem == "xwing" else _scalar(rng)
 
 
 def device(dk_seed: bytes, kem: str, de_seed: bytes) -> DeviceKeys:
     """The device of known secrets, public parts computed. Raises FormatError."""
-    if len(dk_seed) != 32 or len(de_seed) != KEMS.get(kem):
+    if len(dk_seed) != 32 or (kem != RSA and len(de_seed) != KEMS.get(kem)):
         raise FormatError("device key length")
     dk = crypto.ed25519_public(dk_seed)
-    return DeviceKeys(ids.device_id(dk), dk_seed, dk, kem, de_seed, crypto.hpke_public(kem, de_seed))
+    de = crypto.rsa_public(de_seed) if kem == RSA else crypto.hpke_public(kem, de_seed)
+    return DeviceKeys(ids.device_id(dk), dk_seed, dk, kem, de_seed, de)
 
 
 def pack_device(keys: DeviceKeys) -> bytes:
@@ -82,9 +90,13 @@ def pack_device(keys: DeviceKeys) -> bytes:
 
 def unpack_device(data: bytes, dv: str) -> DeviceKeys:
     """Inverse of pack_device; public parts are computed again. Raises VaultError unless they give ``dv``."""
-    for kem, length in KEMS.items():
-        if len(data) == 12 + 32 + len(kem) + length and data[36:].startswith(lp(kem)):
-            keys = device(data[4:36], kem, data[-length:])
+    for kem in (*KEMS, RSA):
+        head = 36 + len(lp(kem))
+        if data[36:head] == lp(kem):
+            try:
+                keys = device(data[4:36], kem, data[head + 4 :])
+            except FormatError:
+                break
             if keys.dv == dv and pack_device(keys) == data:
                 return keys
     raise VaultError("device record")

@@ -247,6 +247,8 @@ async def share_master(ctx: Context, log: KeyLog) -> None:
         if sph is None:
             continue
         to = ctx.replica(sph).known[0].devices[dv]  # its latest receiving key
+        if to.kem == keys.RSA:
+            continue  # MK opens the keys of every sphere, also where such a key is too weak
         ct = credentials.seal_mk_share(ctx.id, ctx.dv, dv, to.kem, to.de, keys.Roots(ctx.mk, b"", ctx.mkv))
         made = epoch_keys.letter(ctx, sph, "mk", idR=ctx.id, dvR=dv, kem=to.kem, mkv=ctx.mkv, ct=b64e(ct))
         try:

@@ -79,6 +79,7 @@ from cloister.errors import (
 from cloister.protocol.state import Policy
 from cloister.sphere import compose, meta
 
+Kem = Literal["xwing", "p384", "rsa4096"]
 Clock = Callable[[], float]
 Rng = Callable[[int], bytes]
 
@@ -236,8 +237,12 @@ class Client:
         *,
         invite_link: str | None = None,
         device_name: str = "",
+        kem: Kem = "xwing",
     ) -> Pending | None:
         """Sign up with a set-up code or sign-up ticket, or with an invitation link (then returns the join request).
+
+        ``kem``: what kind of receiving key this device has; spheres let weaker ones than xwing in only where their
+        policy says so (CLT-061).
 
         The vault is on disk before the request (CLT-003): after a crash call again with the same password, or unlock.
         Raises UsageError, WeakPassword, AuthFailed (ticket), Conflict (name taken), Unreachable.
@@ -251,8 +256,8 @@ class Client:
         name = self._name_device(device_name)
         try:
             await enrol.sign_up(
-                self.profile, self.relay, self._rng, self._now, login, password, version=self._version, ticket=ticket,
-                link=link, content=lambda device: memory.first_content(device.dv, name),
+                self.profile, self.relay, self._rng, self._now, login, password, version=self._version, kem=kem,
+                ticket=ticket, link=link, content=lambda device: memory.first_content(device.dv, name),
             )  # fmt: skip
         finally:
             self._vault = enrol.read_vault(self.profile)
@@ -270,7 +275,7 @@ class Client:
             return
         self.context.store.put("admin", row.admin)
 
-    async def sign_in(self, login: str, password: str, device_name: str = "") -> None:
+    async def sign_in(self, login: str, password: str, device_name: str = "", *, kem: Kem = "xwing") -> None:
         """Make this profile a new device of an existing account (CLT-005).
 
         A locked profile of the same account is merely unlocked. A device that is of no more use (copied, removed, never
@@ -291,8 +296,8 @@ class Client:
         name = self._name_device(device_name)
         realm = old.realm if old is not None else None
         made = await enrol.add_device(
-            self.profile, self.relay, self._rng, self._now, login, password, version=self._version, realm=realm,
-            old=old if old is not None and not old.pending else None,
+            self.profile, self.relay, self._rng, self._now, login, password, version=self._version, kem=kem,
+            realm=realm, old=old if old is not None and not old.pending else None,
         )  # fmt: skip
         ctx = self._enter(made.vault, made.vk)
         with ctx.store.step():

@@ -122,6 +122,7 @@ async def sign_up(
     password: str,
     *,
     version: int = V1,
+    kem: str = "xwing",
     ticket: str | None = None,
     link: invitation.Link | None = None,
     content: Callable[[DeviceKeys], dict[str, Any]],
@@ -136,7 +137,7 @@ async def sign_up(
     realm = b64d(info.realm)
     salt16 = await signing.salt_of(relay, login)
     stretched = await signing.slow(password, login, realm, salt16, version=version)
-    new, at = signup.new_keys(rng), now()
+    new, at = signup.new_keys(rng, kem), now()
     first = signup.first_device(new, at)
     request: str | None = None
     if link is not None:
@@ -227,6 +228,7 @@ async def add_device(
     password: str,
     *,
     version: int = V1,
+    kem: str = "xwing",
     realm: bytes | None = None,
     old: Vault | None = None,
 ) -> Enrolled:
@@ -243,7 +245,7 @@ async def add_device(
     proven = await signing.prove(relay, rng, login, password, b64d(info.realm), version=version, vault=pinned)
     opened = await signing.open_roots(relay, proven)
     retire = old.dv if old is not None else None
-    device, vk = keys.new_device(rng), rng(vaults.VK_LENGTH)
+    device, vk = keys.new_device(rng, kem), rng(vaults.VK_LENGTH)
     change = devices.enrol(opened.ik, opened.klog, device, now())
     vault = Vault(
         relay.origin,

@@ -29,7 +29,7 @@ from cloister.errors import (
 from cloister.protocol import digits, jws
 from cloister.protocol import join as joins
 from cloister.protocol.encoding import b64d, b64e
-from cloister.protocol.roles import RANK
+from cloister.protocol.roles import KEM_RANK, RANK
 from cloister.protocol.state import Invite, SphereState
 from cloister.sphere import compose, invitation
 from cloister.sphere.invitation import Link
@@ -231,7 +231,10 @@ def _judge(ctx: Context, rep: Replica, h: str, compact: str) -> Request | None:
         code = "C_EXPIRED"
     role = invite.role if invite is not None and request.by_link else "member"
     safety = digits.safety_number(ctx.id, request.id)
-    return Request(h, rep.sph, request.name, request.id, request.by_link, role, request.iat, request.exp, safety, code)
+    weak = any(KEM_RANK[kem] < KEM_RANK[state.policy.kem_min] for kem, _ in request.kems.values())
+    return Request(
+        h, rep.sph, request.name, request.id, request.by_link, role, request.iat, request.exp, safety, code, weak
+    )
 
 
 def _open_invite(state: SphereState, compact: str, now: int) -> Invite | None:
@@ -256,6 +259,8 @@ async def admit(ctx: Context, rep: Replica, h: str, *, confirmed: bool, role: st
         raise NotFound("no such request")
     if not asked.by_link and not confirmed:
         raise UsageError("nothing proves who asks: compare the digits, then confirm")
+    if asked.weak:
+        raise UsageError("a device that asks has a weaker receiving key than this sphere allows")
     jti = jws.decode(row["jws"], joins.TYP).body.get("jti") if asked.by_link else None
 
     def make(now: Replica) -> Sequence[compose.Intent]:
@@ -286,7 +291,7 @@ async def auto_admit(ctx: Context, rep: Replica) -> int:
         if one.by_link and invite is not None and invite.admit == "auto" and _may_promise(rep.known[0], invite):
             try:
                 await admit(ctx, rep, one.hash, confirmed=False)
-            except (CheckFailed, RelayError, Unreachable, NotFound):
+            except (CheckFailed, RelayError, Unreachable, NotFound, UsageError):
                 continue
             rep = ctx.replica(rep.sph)
             count += 1

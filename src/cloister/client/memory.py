@@ -22,6 +22,7 @@ from cloister.protocol import jws, keylog
 from cloister.protocol.encoding import b64d, b64e
 from cloister.protocol.ids import Jwk
 from cloister.protocol.keylog import KeyLog
+from cloister.protocol.roles import KEM_RANK
 
 MAX_MERGES: Final = 5
 
@@ -107,10 +108,12 @@ def rotations(ctx: Context) -> list[str]:
 
 
 def identity(ctx: Context) -> tuple[Jwk, list[str]]:
-    """The present identity key and the certificates of all active own devices, this one first."""
+    """The present identity key and the certificates of the active own devices, this one first, without those whose
+    receiving key is weaker than this one's: they come in by themselves where they may (CLT-061)."""
     log = klog(ctx)
     own = log.devices[ctx.dv]
-    return log.ik, [own.compact, *(cert.compact for dv, cert in log.devices.items() if dv != ctx.dv)]
+    others = [one for dv, one in log.devices.items() if dv != ctx.dv and KEM_RANK[one.kem] >= KEM_RANK[own.kem]]
+    return log.ik, [own.compact, *(one.compact for one in others)]
 
 
 def require_second_copy(ctx: Context, rep: Replica | None = None) -> None:

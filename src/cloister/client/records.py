@@ -79,7 +79,8 @@ class SphereInfo:
 
     ``provisional``: what this new device was told about people and heads rests on the relay alone until another
     member's message agrees (CLT-005). ``saved``: the newest key that a saved and checked text holds, 0 for never; while
-    it is lower than ``epoch`` in an encrypted sphere, the person is reminded (CLT-060).
+    it is lower than ``epoch`` in an encrypted sphere, the person is reminded (CLT-060). ``kem_min``: the weakest kind
+    of receiving key that is let in; ``too_weak``: this device's is weaker (CLT-061).
     """
 
     sph: str
@@ -105,6 +106,8 @@ class SphereInfo:
     provisional: bool = False
     switched: Switch | None = None
     saved: int = 0
+    kem_min: str = "xwing"
+    too_weak: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +237,10 @@ class InviteInfo:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Somebody asks to be let in. ``by_link``: the proof under the invite's key holds, so the keys are the asker's."""
+    """Somebody asks to be let in. ``by_link``: the proof under the invite's key holds, so the keys are the asker's.
+
+    ``weak``: a device of theirs has a weaker receiving key than the policy allows, so nobody can let it in (CLT-061).
+    """
 
     hash: str
     sph: str
@@ -246,6 +252,7 @@ class Request:
     exp: int
     safety: str
     code: str = ""
+    weak: bool = False
 
 
 @dataclass(frozen=True, slots=True)

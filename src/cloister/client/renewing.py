@@ -33,7 +33,8 @@ def begin(ctx: Context) -> None:
         return
     if ctx.now() - since < LIFE or _old(ctx):
         return
-    fresh = account_keys.device(ctx.keys.dk_seed, "xwing", ctx.rng(32))
+    kem = ctx.keys.kem
+    fresh = account_keys.device(ctx.keys.dk_seed, kem, account_keys.new_receiving(ctx.rng, kem))
     with ctx.store.step():
         ctx.store.put_secret("old_de", account_keys.pack_device(ctx.keys))
         ctx.store.put_secret("device", account_keys.pack_device(fresh))
@@ -50,6 +51,8 @@ def forget_old(ctx: Context) -> None:
         if note["status"] not in ("active", "entering"):
             continue
         state = ctx.replica(sph).state
+        if note["status"] == "entering" and state is not None and state.author(ctx.dv) is None:
+            continue  # it lists no key of this device, and will list the new one
         listed = state.devices.get(ctx.dv) if state is not None else None
         if listed is None or listed.de != ctx.keys.de:
             return

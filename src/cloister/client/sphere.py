@@ -93,6 +93,8 @@ def sphere_info(ctx: Context, rep: Replica) -> SphereInfo:
         provisional=bool(note.get("provisional")),
         switched=Switch(**note["switched"]) if "switched" in note else None,
         saved=export.saved(ctx, rep.sph),
+        kem_min=state.policy.kem_min if state is not None else "xwing",
+        too_weak=status == "asked" and state is not None and syncing.too_weak(ctx, state),
     )
 
 

@@ -40,6 +40,8 @@ from cloister.errors import (
     Unreachable,
 )
 from cloister.protocol.encoding import b64d
+from cloister.protocol.roles import KEM_RANK
+from cloister.protocol.state import SphereState
 from cloister.sphere import compose
 
 
@@ -226,6 +228,8 @@ async def enter_device(ctx: Context, rep: Replica) -> None:
             rep.note["status"] = "removed"
             rep.save_note(ctx.store)
         return
+    if state.author(ctx.dv) is None and too_weak(ctx, state):
+        return
     if state.author(ctx.dv) is None:
         cert = ctx.store.get("cert")
 
@@ -240,6 +244,11 @@ async def enter_device(ctx: Context, rep: Replica) -> None:
         keys.use_slots(ctx, rep, events)
         keys.read_meta(ctx, rep)
         ctx.store.put("state_dirty", True)
+
+
+def too_weak(ctx: Context, state: SphereState) -> bool:
+    """Whether the policy keeps this device out for the kind of its receiving key; it waits for another (CLT-061)."""
+    return KEM_RANK[ctx.keys.kem] < KEM_RANK[state.policy.kem_min]
 
 
 async def revoke_everywhere(ctx: Context, rep: Replica) -> None:
