@@ -98,7 +98,7 @@ def _judge(ctx: Context, rep: Replica, frames: list[Frame], events: list[Event])
         if chain != held.get(dv):
             row = (rep.sph, dv, json.dumps(chain.dump()))
             ctx.store.run("INSERT OR REPLACE INTO chain VALUES (?, ?, ?)", *row)
-            if len(chain.runs) > 1 or chain.runs[0].first > chain.floor + 1:
+            if chain.runs and (len(chain.runs) > 1 or chain.runs[0].first > chain.floor + 1):
                 rep.note["lacks"] = True
     rep.note.setdefault("named", []).extend([dv, seq, b64e(h)] for dv, seq, h in page.named)
     rep.save_note(ctx.store)

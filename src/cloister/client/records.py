@@ -292,6 +292,17 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
+class PublicInfo:
+    """A public sphere as its link shows it. ``title`` is "" while none was set in clear."""
+
+    sph: str
+    title: str
+    topic: str
+    members: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class SeenRow:
     """The relay's row for one message, decoded, beside what this device reads (the server's-eye view)."""
 
