@@ -15,6 +15,7 @@ from cloister.client.profile import Profile
 from cloister.client.relay import Relay
 from cloister.client.replica import Replica
 from cloister.client.store import Store
+from cloister.client.transfers import Transfers
 from cloister.errors import NotFound
 from cloister.protocol import dauth, jws
 from cloister.protocol.encoding import b64d
@@ -39,6 +40,7 @@ class Context:
     mkv: int
     offset: float = 0.0
     replicas: dict[str, Replica] = field(default_factory=dict)
+    transfers: Transfers = field(default_factory=Transfers, repr=False)
 
     @property
     def dv(self) -> str:

@@ -153,6 +153,56 @@ class Removed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class KeyOffered(Event):
+    """Somebody with the keys answered the ask ``name``: ``digits`` to compare with ``who`` while they decide."""
+
+    name: str
+    id: str
+    who: str
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyReceived(Event):
+    """Keys of the epochs ``ns`` came by live transfer and fit the log."""
+
+    name: str
+    who: str
+    ns: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAsked(Event):
+    """``who`` asks for the keys of the epochs ``ns`` until ``until`` (Unix seconds); a person decides (LIVE-012)."""
+
+    name: str
+    id: str
+    who: str
+    digits: str
+    ns: tuple[int, ...]
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyGiven(Event):
+    """The other side has the keys that were given."""
+
+    name: str
+    id: str
+    who: str
+    ns: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TransferEnded(Event):
+    """Nothing more comes of it: different digits, refused, failed or expired. ``own``: this device had asked."""
+
+    name: str
+    why: str
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
 class GapFound(Event):
     """``missing`` messages of one device have not been shown by the relay."""
 

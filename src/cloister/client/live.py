@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from cloister.client import commits, inbox, joining, keys, resend, syncing
+from cloister.client import commits, inbox, joining, keys, live_transfer, resend, syncing
 from cloister.client.context import Context
 from cloister.client.events import Connected, Disconnected, Revoked
 from cloister.client.transports.base import Socket
@@ -78,13 +78,15 @@ class Line:
         self._subscribed: set[str] = set()
         self._rotating: dict[str, asyncio.Task[None]] = {}
         self._rotated: dict[str, float] = {}
+        self._asking: dict[str, asyncio.Task[None]] = {}
         self._number = 0
 
     async def end(self) -> None:
         """Close what is open."""
-        for task in self._rotating.values():
+        tasks = [*self._rotating.values(), *self._asking.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._rotating.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._socket is not None:
             await self._socket.close()
 
@@ -100,6 +102,8 @@ class Line:
         await self._subscribe()
         ctx.store.tell([Connected("")])
         self.stood = True
+        for sph in syncing.active(ctx):
+            self._ask_soon(sph)
         receiving = asyncio.ensure_future(self._socket.receive())
         try:
             while True:
@@ -141,6 +145,8 @@ class Line:
         for record in records:
             if record.get("t") == "hint":
                 await self._hint(str(record.get("k")), str(record.get("s")))
+            elif record.get("t") == "pass":
+                await live_transfer.take(self.ctx, str(record.get("s")), str(record.get("jws")))
             elif record.get("t") == "lost":
                 self._subscribed.discard(str(record.get("s")))
                 touched.add(str(record.get("s")))
@@ -223,6 +229,14 @@ class Line:
             elif ctx.store.one("SELECT 1 FROM epoch_key WHERE sph = ? AND slot <= 0 AND slot > ?", sph, -ctx.mkv):
                 await syncing.deliver(ctx, sph, syncing.Tally())
             self._rotate_soon(sph, by_hint=False)
+            self._ask_soon(sph)
+
+    def _ask_soon(self, sph: str) -> None:
+        """Ask for missing keys of a sphere with live delivery, beside everything else (LIVE-014)."""
+        running = self._asking.get(sph)
+        if running is None or running.done():
+            asked = live_transfer.ask_unasked(self.ctx, self.ctx.replica(sph))
+            self._asking[sph] = asyncio.create_task(asked)
 
     def _in(self, sph: str) -> bool:
         return sph in self._subscribed

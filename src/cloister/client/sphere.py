@@ -29,6 +29,7 @@ from cloister.client import (
     timeline,
 )
 from cloister.client.context import Context
+from cloister.client.handover import Handover
 from cloister.client.records import (
     InviteInfo,
     InviteLink,
@@ -571,6 +572,10 @@ class Sphere:
             asked = await resend.ask(ctx, self._rep, again=True)
         state = self._state
         return [people.name_of(ctx.store, state, o) for o in dict.fromkeys(state.devices[dv].owner for dv in asked)]
+
+    def handover(self) -> Handover:
+        """Keys handed over between connected devices (LIVE-001)."""
+        return Handover(self.client, self.sph)
 
     async def seen(self, message: str | Message | None = None) -> SeenRow:
         """The relay's row for a message (default: the last), fetched, not guessed."""

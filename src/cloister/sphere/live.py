@@ -2,7 +2,7 @@
 
 Five signed messages; pure functions over what each side keeps in memory meanwhile. Both halves are needed to open what
 is given: a key pair made for this one ask, and the device's receiving key. Who may be given what, and when a person is
-asked, is decided elsewhere. Spec: LIVE-001 to LIVE-011.
+asked, is decided elsewhere. Spec: LIVE-001 to LIVE-012.
 """
 
 from __future__ import annotations

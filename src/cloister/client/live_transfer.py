@@ -1,0 +1,278 @@
+"""Live transfer on this device: ask for keys, offer and give them, while both sides are connected.
+
+What is going on is kept in memory alone and is dropped when it is done, ended, or over (LIVE-002). A message that does
+not fit changes nothing and is not answered. Keys that come are taken only as the epochs of the verified log. A person
+is asked before anything is given, unless that person has said otherwise for this sphere (LIVE-012).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+from cloister import crypto
+from cloister.client import expiry, keys, people, renewing
+from cloister.client.context import Context
+from cloister.client.events import KeyAsked, KeyGiven, KeyOffered, KeyReceived, TransferEnded
+from cloister.client.replica import Replica
+from cloister.client.transfers import Answered, Asked
+from cloister.errors import CheckFailed, CloisterError, NotFound, RelayError, Replay, Unreachable, UsageError
+from cloister.protocol.encoding import b64d, b64e
+from cloister.sphere import live
+from cloister.sphere.live import Message, Why
+from cloister.sphere.share import Party
+
+# Seconds between two asks that nobody had to call for (LIVE-014).
+ASK_AGAIN: Final = 120
+# Asks remembered so that none is answered twice; at most as many are open at once.
+MAX_SEEN: Final = 256
+
+
+def _me(ctx: Context) -> Party:
+    return Party(ctx.id, ctx.dv)
+
+
+def _name(ctx: Context, rep: Replica, party: Party) -> str:
+    return people.name_of(ctx.store, rep.state, party.id)
+
+
+def drop_old(ctx: Context) -> None:
+    """Forget what is over (LIVE-002, LIVE-011), and say so where somebody was waiting."""
+    now, all_ = ctx.now(), ctx.transfers
+    for digest, asked in list(all_.asked.items()):
+        if now > asked.asking.exp:
+            del all_.asked[digest]
+            ctx.store.tell([TransferEnded(asked.asking.sph, b64e(digest), "expired", own=True)])
+    for digest, answered in list(all_.answered.items()):
+        if now > answered.offering.exp:
+            del all_.answered[digest]
+            if answered.pair is not None:
+                ctx.store.tell([TransferEnded(answered.offering.sph, b64e(digest), "expired", own=False)])
+    all_.seen = {digest: until for digest, until in all_.seen.items() if now <= until}
+
+
+def _later(ctx: Context) -> None:
+    """Drop what is over also when nothing else happens."""
+    asyncio.get_running_loop().call_later(live.SECONDS + 1, drop_old, ctx)
+
+
+# --- the side that asks -------------------------------------------------------------------------------------------
+
+
+def lacking(ctx: Context, rep: Replica) -> list[int]:
+    """Epochs this device has no key of and may have, ascending, the newest that one ask takes."""
+    return sorted(keys.granted(rep, ctx.dv) - set(rep.keys) - set(range(expiry.shredded(rep) + 1)))[-live.MAX_NS :]
+
+
+async def ask(ctx: Context, rep: Replica, ns: Sequence[int] | None = None) -> tuple[str, int]:
+    """Ask everybody who is connected for keys (LIVE-002). Returns the ask's name and how many devices it reached.
+
+    Raises UsageError when nothing is lacking, Unreachable.
+    """
+    drop_old(ctx)
+    wanted = sorted(ns if ns is not None else lacking(ctx, rep))
+    if not wanted:
+        raise UsageError("no key of this sphere is missing here")
+    private = await asyncio.to_thread(crypto.rsa_generate)
+    asking, compact = live.ask(rep.sph, _me(ctx), ctx.sign, wanted, private, now=ctx.now(), rng=ctx.rng)
+    ctx.transfers.asked[asking.digest] = Asked(asking)
+    ctx.transfers.last[rep.sph] = ctx.now()
+    _later(ctx)
+    try:
+        return b64e(asking.digest), await ctx.relay.pass_on([], compact)
+    except CloisterError:
+        ctx.transfers.asked.pop(asking.digest, None)
+        raise
+
+
+async def ask_unasked(ctx: Context, rep: Replica) -> None:
+    """Ask by itself in a sphere with live delivery (LIVE-014)."""
+    if rep.state is None or rep.status != "active" or rep.state.delivery != "live" or rep.stop is not None:
+        return
+    if ctx.now() - ctx.transfers.last.get(rep.sph, -ASK_AGAIN) >= ASK_AGAIN and lacking(ctx, rep):
+        with suppress(RelayError, Unreachable):
+            await ask(ctx, rep)
+
+
+async def _offered(ctx: Context, rep: Replica, message: Message) -> None:
+    asked = ctx.transfers.asked.get(b64d(message.body["ask"]))
+    if asked is None or asked.pair is not None:
+        return  # another device was quicker
+    pair, compact = live.open_offer(asked.asking, message, ctx.sign, now=ctx.now(), rng=ctx.rng)
+    asked.pair = pair
+    ctx.store.tell([KeyOffered(rep.sph, b64e(pair.ask), pair.provider.id, _name(ctx, rep, pair.provider), pair.digits)])
+    await ctx.relay.pass_on([pair.provider.dv], compact)
+
+
+async def _given(ctx: Context, rep: Replica, message: Message) -> None:
+    found = next((one for one in ctx.transfers.asked.values() if one.pair and one.pair.provider == message.sender
+                  and b64e(one.pair.open) == message.body["open"]), None)  # fmt: skip
+    if found is None or found.pair is None:
+        raise Replay("keys nobody waits for")
+    pair = found.pair
+    secrets = [own.de_seed for own in renewing.receiving(ctx)]
+    taken, compact = live.take(
+        found.asking, pair, message, rep.known[1], ctx.keys.kem, secrets, ctx.sign, now=ctx.now(), rng=ctx.rng
+    )
+    async with ctx.profile.writer(rep.sph):
+        rep = ctx.replica(rep.sph)
+        with ctx.store.step() as events:
+            keys.keep(ctx, rep, taken, events)
+            events.append(
+                KeyReceived(rep.sph, b64e(pair.ask), _name(ctx, rep, pair.provider), tuple(key.n for key in taken))
+            )
+    ctx.transfers.asked.pop(pair.ask, None)
+    await ctx.relay.pass_on([pair.provider.dv], compact)
+
+
+# --- the side that gives ------------------------------------------------------------------------------------------
+
+
+async def _heard_ask(ctx: Context, rep: Replica, message: Message) -> None:
+    if message.sender.dv == ctx.dv or message.sender.dv in ctx.store.get("revoked", []) or rep.stop is not None:
+        return
+    all_ = ctx.transfers
+    if message.digest in all_.seen or len(all_.seen) >= MAX_SEEN:
+        return
+    wanted = live.check_ask(message, rep.known[1], ctx.now())
+    all_.seen[message.digest] = message.body["exp"] + live.SECONDS
+    given = keys.granted(rep, message.sender.dv)
+    held = [n for n in wanted if n in rep.keys and n in given]
+    if not held:
+        return
+    offering, compact = live.offer(message, _me(ctx), ctx.sign, held, now=ctx.now(), rng=ctx.rng)
+    all_.answered[message.digest] = Answered(offering)
+    _later(ctx)
+    await ctx.relay.pass_on([message.sender.dv], compact)
+
+
+async def _opened(ctx: Context, rep: Replica, message: Message) -> None:
+    found = next(
+        (one for one in ctx.transfers.answered.values() if b64e(one.offering.digest) == message.body["offer"]), None
+    )
+    if found is None or found.pair is not None:
+        raise Replay("an offer that is not open")
+    found.pair = pair = live.take_open(found.offering, message, ctx.now())
+    if provides(rep):
+        await give(ctx, rep, b64e(pair.ask))
+        return
+    name = _name(ctx, rep, pair.asker)
+    ctx.store.tell([KeyAsked(rep.sph, b64e(pair.ask), pair.asker.id, name, pair.digits, pair.ns, pair.exp)])
+
+
+def provides(rep: Replica) -> bool:
+    """Whether this device gives keys of the sphere without asking its person (LIVE-012)."""
+    return bool(rep.note.get("provides"))
+
+
+def set_provides(ctx: Context, rep: Replica, on: bool) -> None:
+    """Say that it may, or may no more (LIVE-012)."""
+    with ctx.store.step():
+        rep.note["provides"] = on
+        rep.save_note(ctx.store)
+
+
+def waiting(ctx: Context, sph: str) -> list[KeyAsked]:
+    """Asks of others that wait for this person's word."""
+    drop_old(ctx)
+    rep = ctx.replica(sph)
+    return [
+        KeyAsked(sph, b64e(one.pair.ask), one.pair.asker.id, _name(ctx, rep, one.pair.asker), one.pair.digits,
+                 one.pair.ns, one.pair.exp)
+        for one in ctx.transfers.answered.values() if one.pair and not one.given and one.offering.sph == sph
+    ]  # fmt: skip
+
+
+async def give(ctx: Context, rep: Replica, name: str) -> None:
+    """Give what was offered; the person has seen who asks and the digits (LIVE-006, LIVE-012).
+
+    Raises NotFound when it is over or was ended, NotMember for a device that has gone, Unreachable.
+    """
+    drop_old(ctx)
+    found = ctx.transfers.answered.get(b64d(name))
+    if found is None or found.pair is None or found.given is not None:
+        raise NotFound("this transfer is over: they can ask again")
+    pair, state = found.pair, rep.known[0]
+    device = state.devices.get(pair.asker.dv)
+    if device is None or not device.active:
+        raise NotFound("this device has left the sphere")
+    given = keys.granted(rep, device.dv)
+    held = [rep.keys[n] for n in pair.ns if n in rep.keys and n in given]
+    found.given, compact = live.give(
+        pair, found.offering.epk, held, rep.known[1], device, ctx.sign, now=ctx.now(), rng=ctx.rng
+    )
+    if not await ctx.relay.pass_on([device.dv], compact):
+        ctx.transfers.answered.pop(pair.ask, None)
+        raise Unreachable("the device that asked is not connected any more")
+
+
+async def _done(ctx: Context, rep: Replica, message: Message) -> None:
+    found = next(
+        (
+            one
+            for one in ctx.transfers.answered.values()
+            if one.given and b64e(one.given.digest) == message.body["give"]
+        ),
+        None,
+    )
+    if found is None or found.given is None:
+        raise Replay("an answer nobody waits for")
+    live.check_done(found.given, message, ctx.now())
+    pair = found.given.pair
+    ctx.transfers.answered.pop(pair.ask, None)
+    ctx.store.tell([KeyGiven(rep.sph, b64e(pair.ask), pair.asker.id, _name(ctx, rep, pair.asker), pair.ns)])
+
+
+# --- both sides ---------------------------------------------------------------------------------------------------
+
+
+async def end(ctx: Context, name: str, why: Why) -> None:
+    """End a transfer from either side (LIVE-009): different digits, or no. Nothing is given any more."""
+    digest = b64d(name)
+    asked, answered = ctx.transfers.asked.pop(digest, None), ctx.transfers.answered.pop(digest, None)
+    pair = (asked and asked.pair) or (answered and answered.pair)
+    if not pair:
+        return
+    other = pair.provider if asked else pair.asker
+    compact = live.end(pair.sph, _me(ctx), ctx.sign, other, digest, why, now=ctx.now(), rng=ctx.rng)
+    ctx.store.tell([TransferEnded(pair.sph, name, why, own=asked is not None)])
+    await ctx.relay.pass_on([other.dv], compact)
+
+
+def _ended(ctx: Context, message: Message) -> None:
+    digest, all_ = b64d(message.body["ask"]), ctx.transfers
+    asked, answered = all_.asked.get(digest), all_.answered.get(digest)
+    pair = (asked and asked.pair) or (answered and answered.pair)
+    if not pair:
+        return
+    why = live.check_end(message, _me(ctx), pair.provider if asked else pair.asker, digest)
+    all_.asked.pop(digest, None)
+    all_.answered.pop(digest, None)
+    ctx.store.tell([TransferEnded(pair.sph, b64e(digest), why, own=asked is not None)])
+
+
+async def take(ctx: Context, sph: str, compact: str) -> None:
+    """A live message came in over the connection. What does not fit changes nothing (LIVE-001, LIVE-010)."""
+    if ctx.store.row("sphere", sph) is None or ctx.replica(sph).status != "active":
+        return
+    drop_old(ctx)
+    rep = ctx.replica(sph)
+    try:
+        message = live.read(compact, rep.known[1])
+        match message.k:
+            case "ask":
+                await _heard_ask(ctx, rep, message)
+            case "offer":
+                await _offered(ctx, rep, message)
+            case "open":
+                await _opened(ctx, rep, message)
+            case "give":
+                await _given(ctx, rep, message)
+            case "done":
+                await _done(ctx, rep, message)
+            case _:
+                _ended(ctx, message)
+    except (CheckFailed, NotFound, RelayError, Unreachable):
+        return
