@@ -28,8 +28,9 @@ EVERY: Final = 600.0
 # Rows of one sphere emptied in one operation, so that no commit waits long.
 SLICE: Final = 500
 DAY: Final = 86400
-# Commits after which the log is due, how often that is looked at, and how long nobody may have written.
-DUE: Final = 100
+# Commits after which the log is due, how often that is looked at, and how long nobody may have written. The commit that
+# begins the log again waits for the disk twice: it is to be one of many hundred, not one of a hundred.
+DUE: Final = 500
 LOOK: Final = 1.0
 QUIET: Final = 0.01
 
