@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from cloister.account import keys
 from cloister.protocol import join
 from cloister.protocol.state import Invite
 from cloister.sphere import invitation
 from cloister.sphere.invitation import Link
+from cloister.sphere.share import Party
 from tests.vectors._log import Given, history, states
 
 _hex = bytes.fromhex
@@ -50,10 +52,19 @@ def link_request(given: Given) -> Any:
     return {"id": request.id, "by_link": request.by_link}
 
 
+def link_letter(given: Given) -> Any:
+    own = keys.device(_hex(given["dk_seed"]), given["kem"], _hex(given["de_seed"]))
+    body = {"idR": given["idR"], "dvR": given["dvR"], "kem": given["kemR"], "ct": given["ct"]}
+    me, sender = Party(given["me"], own.dv), Party(*given["sender"])
+    link = invitation.open(body, given["via"], _hex(given["jti"]), sender, me, own.kem, [own.de_seed])
+    return link_parse({"text": invitation.emit(link)})
+
+
 OPS = {
     "invite-keys": invite_keys,
     "link-parse": link_parse,
     "link-emit": link_emit,
     "link-pin": link_pin,
     "link-request": link_request,
+    "link-letter": link_letter,
 }

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from cloister.account import keys
 from cloister.protocol import jws
-from cloister.protocol.encoding import b64e
-from cloister.protocol.state import Policy
-from cloister.sphere import compose, invitation
+from cloister.protocol.encoding import b64e, lp
+from cloister.protocol.state import Device, Policy
+from cloister.sphere import compose, invitation, padding, share
 from cloister.sphere.invitation import Link
-from vectors.generate import Case, bad, good, rng
+from cloister.sphere.share import Party
+from vectors.generate import Case, Recorded, bad, good, rng
 from vectors.generate._sphere import NOW, Person, Sphere
 
-ORIGIN = "made by vectors/generate/invitations.py with seeded keys; refusals are stated there by hand"
+ORIGIN = "made by vectors/generate/invitations.py with seeded keys, HPKE drawn once; refusals are stated there by hand"
 SPH = "sp-FQ9ju9t-zF4d_Z8YBWMA7-5qtjk_FdpREckEdcMuJ1I"
 SEED, JTI, PIN = bytes(range(32)), bytes(range(16)), bytes(range(16, 32))
 FORMAT = "C_FORMAT"
@@ -122,5 +124,51 @@ def logs() -> list[Case]:
     ]
 
 
+def letters() -> list[Case]:
+    """A link sealed to a device, in a letter of a sphere both are in. The sealing was drawn once."""
+    kept, sender = Recorded("invitations"), Party("id-" + b64e(SEED), "dv-" + b64e(SEED[::-1]))
+    out, via = [], "sp-" + "A" * 43
+    for kem in ("xwing", "p384"):
+        own = keys.new_device(rng("letter" + kem), kem)
+        me, jti = Party("id-" + b64e(bytes(32)), own.dv), rng("jti" + kem)(16)
+        link = Link("invite", "https://chat.example", SPH, JTI, SEED, 12, PIN, "Küche & Bad")
+        device = Device(own.dv, me.id, own.dk, kem, own.de, b"", "active", 0)
+
+        def seal(text: bytes, device: Device = device, me: Party = me, jti: bytes = jti, kem: str = kem) -> str:
+            bound = lp("sph/1 invite", via, sender.id, sender.dv, me.id, me.dv, kem, jti)
+            return b64e(share.seal_to(device, bound, text, rng("none")))
+
+        ct = kept.once(f"letter-{kem}", lambda seal=seal, link=link: seal(padding.pad(invitation.emit(link).encode())))
+        given: Case = {
+            **{"dk_seed": own.dk_seed.hex(), "kem": kem, "de_seed": own.de_seed.hex(), "me": me.id, "ct": ct},
+            **{"sender": [sender.id, sender.dv], "via": via, "jti": jti.hex(), "idR": me.id, "dvR": me.dv, "kemR": kem},
+        }
+        out.append(good(f"inv-letter-{kem}", "INV-007", "link-letter", given, value(link)))
+        wrong: dict[str, tuple[Case, str]] = {
+            "sender": ({"sender": [me.id, sender.dv]}, "C_DECRYPT"),
+            "sender-device": ({"sender": [sender.id, me.dv]}, "C_DECRYPT"),
+            "sphere": ({"via": SPH}, "C_DECRYPT"),
+            "letter": ({"jti": JTI.hex()}, "C_DECRYPT"),
+            "person": ({"idR": sender.id}, "C_DECRYPT"),
+            "device": ({"dvR": sender.dv}, "C_DECRYPT"),
+            "kem": ({"kemR": "p384" if kem == "xwing" else "xwing"}, "C_DECRYPT"),
+            "damaged": ({"ct": ct[:-4] + ("AAAA" if ct[-4:] != "AAAA" else "BBBB")}, "C_DECRYPT"),
+        }
+        if kem == "p384":
+            plain, text = invitation.emit(Link("ask", link.origin, SPH)), invitation.emit(link)
+            for name, content in {
+                "without-secret": padding.pad(plain.encode()),
+                "unpadded": text.encode(),
+                "cut": padding.pad(text[:-30].encode()),
+                "not-ascii": padding.pad("é".encode()),
+            }.items():
+                wrong[name] = ({"ct": kept.once(f"letter-{name}", lambda c=content, seal=seal: seal(c))}, FORMAT)
+        out += [
+            bad(f"inv-letter-{kem}-{n}", "INV-007", "link-letter", {**given, **change}, code)
+            for n, (change, code) in wrong.items()
+        ]
+    return out
+
+
 def cases() -> list[Case]:
-    return [*pairs(), *links(), *logs()]
+    return [*pairs(), *links(), *logs(), *letters()]

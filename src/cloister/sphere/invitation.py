@@ -1,19 +1,24 @@
 """Invitations: the key pair that a link's secret unfolds to, and the link itself.
 
 The log holds only the public half, so every member can check that an asker had the link and none can forge it. The
-secret is in the link's fragment, which no browser sends to a server (INV-002). Spec: INV-001 to INV-006.
+secret is in the link's fragment, which no browser sends to a server (INV-002). To somebody with whom one is in a sphere
+already the link can go as a letter, sealed to the device. Spec: INV-001 to INV-007.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 from unicodedata import category
 
 from cloister import crypto
-from cloister.errors import FormatError, Gap, LogFork
+from cloister.errors import DecryptFailed, FormatError, Gap, LogFork
 from cloister.protocol.encoding import b64d, b64e, kdf, lp
+from cloister.protocol.state import Device
+from cloister.sphere import padding, share
+from cloister.sphere.share import Party
 
 SEED_LENGTH: Final = 32
 PIN_LENGTH: Final = 16
@@ -93,6 +98,37 @@ def parse(text: str) -> Link:
     if page == "/p" and len(parts) == 3:
         return Link("public", origin, parts[0], seq=_seq(parts[1]), pin=_exactly(parts[2], PIN_LENGTH))
     raise FormatError("link form")
+
+
+def seal(link: Link, via: str, sender: Party, to: Device, jti: bytes, rng: Callable[[int], bytes]) -> bytes:
+    """``ct`` of a letter with a link for a device of the sphere ``via``; ``jti`` is the letter's (INV-007)."""
+    return share.seal_to(
+        to, _bound(via, sender, Party(to.owner, to.dv), to.kem, jti), padding.pad(emit(link).encode()), rng
+    )
+
+
+def open(  # noqa: A001
+    body: Mapping[str, Any], via: str, jti: bytes, sender: Party, me: Party, kem: str, secrets: Iterable[bytes]
+) -> Link:
+    """The link in the body of a letter ``jti`` of the sphere ``via``, whose signature was checked (INV-007).
+
+    Raises DecryptFailed when it was not sealed for this device, sphere, letter and sender, FormatError for what is no
+    link with a secret.
+    """
+    if body["idR"] != me.id or body["dvR"] != me.dv or body["kem"] != kem:
+        raise DecryptFailed("the invitation is not for this device")
+    data = padding.unpad(share.open_any(kem, secrets, _bound(via, sender, me, kem, jti), b64d(body["ct"])))
+    try:
+        link = parse(data.decode("ascii"))
+    except UnicodeDecodeError:
+        raise FormatError("link form") from None
+    if link.kind != "invite":
+        raise FormatError("a link without a secret")
+    return link
+
+
+def _bound(via: str, sender: Party, to: Party, kem: str, jti: bytes) -> bytes:
+    return lp("sph/1 invite", via, sender.id, sender.dv, to.id, to.dv, kem, jti)
 
 
 def check_pin(link: Link, history: Digests) -> None:

@@ -1,14 +1,18 @@
 /**
  * Invitations: a seed in a link, from which both ends derive the key that proves it; and the form of links.
  *
- * Spec: INV-001, INV-003 to INV-005.
+ * Spec: INV-001, INV-003 to INV-005, INV-007.
  */
 
-import { type Bytes, ed25519Public } from "../crypto.ts";
-import { FormatError, Gap, LogFork } from "../errors.ts";
+import { type Bytes, type Rng, ed25519Public } from "../crypto.ts";
+import { DecryptFailed, FormatError, Gap, LogFork } from "../errors.ts";
 import type { Digests } from "../protocol/chain.ts";
 import { b64d, b64e, kdf, lp, textBytes } from "../protocol/encoding.ts";
 import { raw } from "../protocol/ids.ts";
+import type { Device } from "../protocol/state.ts";
+import { pad, unpad } from "./padding.ts";
+import * as share from "./share.ts";
+import type { Party } from "./share.ts";
 
 const NONE = new Uint8Array(0);
 const LONGEST = 1024;
@@ -106,4 +110,43 @@ export function checkPin(link: Link, log: Digests): void {
     throw error;
   }
   if (b64e(held.slice(0, 16)) !== b64e(link.pin)) throw new LogFork("INV-005");
+}
+
+/** `ct` of a letter with a link for a device of the sphere `via`; `jti` is the letter's (INV-007). */
+export function seal(link: Link, via: string, sender: Party, to: Device, jti: Uint8Array, rng: Rng): Promise<Bytes> {
+  const bound = boundTo(via, sender, { id: to.owner, dv: to.dv }, to.kem, jti);
+  return share.sealTo(to.kem, to.de, bound, pad(textBytes(emit(link))), rng);
+}
+
+/** What a letter of kind invite holds. */
+export interface LetterBody {
+  readonly idR: string;
+  readonly dvR: string;
+  readonly kem: string;
+  readonly ct: string;
+}
+
+/**
+ * The link in a letter `jti` of the sphere `via`, whose signature was checked (INV-007). Throws DecryptFailed when it was not
+ * sealed for this device, sphere, letter and sender, FormatError for what is no link with a secret.
+ */
+export async function open(
+  body: LetterBody,
+  via: string,
+  jti: Uint8Array,
+  sender: Party,
+  me: Party,
+  kem: string,
+  secrets: readonly Uint8Array[],
+): Promise<Link> {
+  if (body.idR !== me.id || body.dvR !== me.dv || body.kem !== kem) throw new DecryptFailed("INV-007");
+  const data = unpad(await share.openAny(kem, secrets, boundTo(via, sender, me, kem, jti), b64d(body.ct)));
+  if (data.some((byte) => byte > 127)) throw new FormatError("INV-007");
+  const link = parse(new TextDecoder().decode(data));
+  if (link.kind !== "invite") throw new FormatError("INV-007");
+  return link;
+}
+
+function boundTo(via: string, sender: Party, to: Party, kem: string, jti: Uint8Array): Bytes {
+  return lp("sph/1 invite", via, sender.id, sender.dv, to.id, to.dv, kem, jti);
 }
