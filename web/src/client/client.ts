@@ -7,8 +7,8 @@
 
 import { guesses } from "../account/guesses.ts";
 import { checkNew } from "../account/password.ts";
+import { part } from "../errors.ts";
 import type { Api, LinkInfo } from "./api.ts";
-import * as doctor from "./doctor.ts";
 import { freshPassword } from "./fresh.ts";
 import { Household, type Options } from "./household.ts";
 import * as links from "./links.ts";
@@ -118,7 +118,8 @@ export class Client extends Household implements Api {
   seen: Api["seen"] = async (sph, mid): Promise<SeenRow> => spheres.seen(this.context, sph, mid);
   evidence: Api["evidence"] = async (sph) => spheres.evidence(this.context, sph);
   acknowledge: Api["acknowledge"] = async (sph, code) => spheres.acknowledge(this.context, sph, code);
-  doctor = async (sph?: string): Promise<readonly Finding[]> => doctor.examine(this.context, this.door.needVault(), sph);
+  doctor: Api["doctor"] = async (sph): Promise<readonly Finding[]> =>
+    (await part(import("./doctor.ts"))).examine(this.context, this.door.needVault(), sph);
 
   // the relay -----------------------------------------------------------------------------------------------------------
   sync = async (): Promise<SyncReport> => {

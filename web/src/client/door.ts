@@ -7,7 +7,6 @@
  */
 
 import * as keys from "../account/keys.ts";
-import * as unlocking from "../account/unlock.ts";
 import * as vaults from "../account/vault.ts";
 import { type Bytes, type HeldKey, type Rng, forgetKeys, newHeldKey } from "../crypto.ts";
 import { CloisterError, Locked, UsageError, VaultError } from "../errors.ts";
@@ -157,7 +156,7 @@ export class Door {
   /** Set or change the PIN; the opener by password goes with it (VLT-005, VLT-009). Throws WeakPin, AuthFailed. */
   async setPin(password: string, pin: string, act: Act): Promise<void> {
     const { ctx, vk } = this.#held();
-    await unlocking.checkPin(pin);
+    await (await pins.unlocking()).checkPin(pin);
     await this.#prove(password, act);
     this.vault = await pins.put(ctx, this.needVault(), vk, pin);
   }

@@ -9,10 +9,9 @@
  */
 
 import type { Stretched } from "../account/password.ts";
-import * as unlocking from "../account/unlock.ts";
 import * as vaults from "../account/vault.ts";
 import { type Bytes, ed25519Public } from "../crypto.ts";
-import { AuthFailed, Busy, FormatError, Internal, RateLimited, RelayError, Unreachable, UsageError } from "../errors.ts";
+import { AuthFailed, Busy, FormatError, Internal, RateLimited, RelayError, Unreachable, UsageError, part } from "../errors.ts";
 import { b64d, b64e } from "../protocol/encoding.ts";
 import type { Act, Context } from "./context.ts";
 import type { Profile } from "./profile.ts";
@@ -20,6 +19,9 @@ import type { Relay } from "./relay.ts";
 import * as signing from "./signing.ts";
 
 type Vault = vaults.Vault;
+
+/** Loaded with the first PIN. */
+export const unlocking = (): Promise<typeof import("../account/unlock.ts")> => part(import("../account/unlock.ts"));
 
 /** Whether this vault is opened with a PIN. */
 export const isSet = (vault: Vault | undefined): boolean => vault?.openers.pin !== undefined;
@@ -42,7 +44,7 @@ export async function next(profile: Profile, vault: Vault | undefined): Promise<
  * or with the next unlocking the new one.
  */
 export async function put(ctx: Context, vault: Vault, vk: Uint8Array, pin: string): Promise<Vault> {
-  const { vault: after, enrolment: { dev, uk, tag, pep } } = await unlocking.enrol(vault, vk, pin, ctx.rng);
+  const { vault: after, enrolment: { dev, uk, tag, pep } } = await (await unlocking()).enrol(vault, vk, pin, ctx.rng);
   await ctx.profile.write("vault.pin", vaults.encode(after));
   try {
     await ctx.relay.vaultEnrol({ dev, uk: b64e(uk), tag: b64e(tag), pep: b64e(pep) });
@@ -94,10 +96,10 @@ export async function openWith(
 async function tried(relay: Relay, vault: Vault, pin: string, act: Act): Promise<Bytes> {
   signing.turn(act, "keys");
   const { nonce } = await relay.vaultNonce(vault.dv);
-  const { tag, sig, a } = await unlocking.attempt(vault, pin, b64d(nonce));
+  const { tag, sig, a } = await (await unlocking()).attempt(vault, pin, b64d(nonce));
   signing.turn(act, "proof");
   const { pep } = await relay.vaultOpen({ dev: vault.dv, nonce, tag: b64e(tag), sig: b64e(sig) });
-  return unlocking.finish(vault, a, b64d(pep));
+  return (await unlocking()).finish(vault, a, b64d(pep));
 }
 
 /** In force from now, in one durable step. A header with a new password may hold an opener by password: it goes as well. */
