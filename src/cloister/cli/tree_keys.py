@@ -51,6 +51,33 @@ def import_(
     shell.go(saving.take(shell.current(), file))
 
 
+live = add(app, "live", "Hand keys over while both sides are connected.")
+
+
+@live.command("ask", cls=Command)
+def live_ask(name: SphereName) -> None:
+    """Ask for missing keys of a sphere and compare six digits."""
+    from cloister.cli.commands import handing
+
+    shell.go(handing.ask(shell.current(), name))
+
+
+@live.command("give", cls=Command)
+def live_give(
+    name: SphereName,
+    always: Annotated[
+        str, typer.Option("--always", metavar="on|off", help="Give without asking you, to members of the sphere.")
+    ] = "",
+    digits: Annotated[str, typer.Option("--digits", metavar="DIGITS", help="Give if these are the six.")] = "",
+) -> None:
+    """Wait for somebody who asks, compare six digits, and give."""
+    from cloister.cli.commands import handing
+
+    if always not in ("", "on", "off"):
+        raise typer.BadParameter("on or off", param_hint="--always")
+    shell.go(handing.give(shell.current(), name, always, digits))
+
+
 @app.command(cls=Command)
 def lock() -> None:
     """Forget the keys on this machine until you unlock."""

@@ -29,6 +29,15 @@ class Handover:
         ctx = self._client.context
         return await live_transfer.ask(ctx, ctx.replica(self._sph))
 
+    def only_by_hand(self) -> None:
+        """From now on, while this client is open, ask only when told to (LIVE-014)."""
+        self._client.context.transfers.by_hand.add(self._sph)
+
+    def lacking(self) -> list[int]:
+        """Epochs whose key is not here and that the policy grants to this device."""
+        ctx = self._client.context
+        return live_transfer.lacking(ctx, ctx.replica(self._sph))
+
     def waiting(self) -> list[KeyAsked]:
         """Asks of others that wait for this person's word."""
         return live_transfer.waiting(self._client.context, self._sph)

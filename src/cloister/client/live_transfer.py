@@ -91,6 +91,8 @@ async def ask_unasked(ctx: Context, rep: Replica) -> None:
     """Ask by itself in a sphere with live delivery (LIVE-014)."""
     if rep.state is None or rep.status != "active" or rep.state.delivery != "live" or rep.stop is not None:
         return
+    if rep.sph in ctx.transfers.by_hand:
+        return
     if ctx.now() - ctx.transfers.last.get(rep.sph, -ASK_AGAIN) >= ASK_AGAIN and lacking(ctx, rep):
         with suppress(RelayError, Unreachable):
             await ask(ctx, rep)

@@ -26,9 +26,11 @@ class Answered:
 
 @dataclass
 class Transfers:
-    """Everything under way, by H(SI) of the ask. ``seen``: until when an ask is remembered."""
+    """Everything under way, by H(SI) of the ask. ``seen``: until when an ask is remembered; ``last``: when this
+    device asked; ``by_hand``: spheres where it asks only when told to."""
 
     asked: dict[bytes, Asked] = field(default_factory=dict)
     answered: dict[bytes, Answered] = field(default_factory=dict)
     seen: dict[bytes, int] = field(default_factory=dict)
     last: dict[str, int] = field(default_factory=dict)
+    by_hand: set[str] = field(default_factory=set)
