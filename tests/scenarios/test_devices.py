@@ -271,3 +271,26 @@ async def test_a_new_password_with_a_lost_device_survives_interruption(w: World,
     tablet = await w.open("ada-tablet")
     await tablet.sign_in("ada", FRESH)
     assert tablet.context.mk == ada.context.mk
+
+
+async def test_keys_kept_only_here_are_kept_so_by_every_device(w: World) -> None:
+    """CLT-035: the choice is the person's: no device of the account writes a slot of that sphere any more."""
+    ada = await w.first("ada")
+    sphere = await ada.create_sphere("Harbour plan")
+    phone = await w.second_device("ada", "ada-phone")
+    await phone.sync()
+    await ada.sync()
+    await sphere.keep_only_here()
+    await ada.sync()
+    await phone.sync()
+    await harbour(phone).rotate()
+    await ada.sync()
+    await sphere.rotate()
+    await phone.sync()
+    written = [slot.name for slot in await ada.relay.slots() if sphere.sph in slot.name]
+    assert written == [slot_names.epoch(sphere.sph, 1)]
+    assert dict(harbour(phone).keys()) == {1: True, 2: True, 3: True}
+    await harbour(phone).keep_only_here(False)
+    await phone.sync()
+    await ada.sync()
+    assert len([slot.name for slot in await ada.relay.slots() if sphere.sph in slot.name]) == 3

@@ -213,9 +213,9 @@ async def follow_links(ctx: Context, rep: Replica) -> int:
 # --- slots --------------------------------------------------------------------------------------------------------
 
 
-def synced(rep: Replica) -> bool:
-    """Whether keys of this sphere may lie in the account's slots: the sphere's setting and the own choice."""
-    return rep.state is not None and rep.state.custody == "synced" and not rep.note.get("only_here")
+def synced(ctx: Context, rep: Replica) -> bool:
+    """Whether keys of this sphere may lie in the account's slots: the sphere's setting and the own choice (CLT-035)."""
+    return rep.state is not None and rep.state.custody == "synced" and not memory.only_here(ctx, rep)
 
 
 async def put_slots(ctx: Context, rep: Replica) -> None:
@@ -224,7 +224,7 @@ async def put_slots(ctx: Context, rep: Replica) -> None:
     A taken name is done if what stands there is this key; if not, the slot counts as absent and is written again
     under the next master key, when the relay replaces it (SLOT-007).
     """
-    if not synced(rep) or ctx.store.get("revoking") or ctx.store.get("mk_due") or memory.unanswered(ctx):
+    if not synced(ctx, rep) or ctx.store.get("revoking") or ctx.store.get("mk_due") or memory.unanswered(ctx):
         return
     for n, secret in ctx.store.all(
         "SELECT n, secret FROM epoch_key WHERE sph = ? AND slot <= 0 AND slot > ?", rep.sph, -ctx.mkv
@@ -292,7 +292,7 @@ def use_slots(ctx: Context, rep: Replica, events: list[Event]) -> int:
 
 async def own_slots(ctx: Context, rep: Replica) -> None:
     """Missing keys that the account itself stored earlier (SLOT-010)."""
-    wanted = missing(ctx, rep)[:MAX_SLOTS] if synced(rep) else []
+    wanted = missing(ctx, rep)[:MAX_SLOTS] if synced(ctx, rep) else []
     for n in wanted:
         try:
             found = await ctx.relay.slot(slot_names.epoch(rep.sph, n))

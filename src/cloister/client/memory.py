@@ -147,6 +147,11 @@ def setting(ctx: Context, key: str) -> Any:
     return json.loads(row["v"]) if row and row["v"] else None
 
 
+def only_here(ctx: Context, rep: Replica) -> bool:
+    """Whether this person keeps the keys of a sphere on own devices only: a choice for all of them (CLT-035)."""
+    return bool(setting(ctx, f"only.{rep.sph}"))
+
+
 def set_setting(ctx: Context, key: str, value: Any) -> None:
     """Set it on all devices (CLT-029)."""
     text = json.dumps(value, separators=(",", ":"))
@@ -175,8 +180,6 @@ def content(ctx: Context) -> dict[str, Any]:
         head = ctx.store.one("SELECT seq, h FROM entry WHERE sph = ? ORDER BY seq DESC LIMIT 1", sph)
         if head is not None:
             row["seq"], row["h"] = head[0], b64e(bytes(head[1]))
-        if note.get("only_here"):
-            row["only"] = True
         spheres[sph] = row
     pins = dict(ctx.store.rows("pin"))
     now = ctx.now()
@@ -237,8 +240,6 @@ def merge(ctx: Context, theirs: dict[str, Any], *, provisional: bool = False) ->
             store.put(f"read/{sph}", row["read"])
         if store.row("sphere", sph) is None and row["status"] == "active":
             note = new_note("entering", label=row.get("label", ""), floor={"seq": row["seq"], "h": row.get("h", "")})
-            if row.get("only"):
-                note["only_here"] = True
             if provisional:
                 note["provisional"] = True
             Replica(sph, note).save_note(store)

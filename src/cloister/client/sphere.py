@@ -485,11 +485,7 @@ class Sphere:
         """Keep this sphere's keys on this account's devices only, never in slots at the relay (own choice)."""
         if only:
             memory.require_second_copy(self._ctx, self._rep)
-        with self._ctx.store.step():
-            rep = self._rep
-            rep.note["only_here"] = only
-            rep.save_note(self._ctx.store)
-            self._ctx.store.put("state_dirty", True)
+        memory.set_setting(self._ctx, f"only.{self.sph}", only)
 
     async def save_keys(self, passphrase: str = "") -> SavedKeys:
         """All keys of this sphere that are here, as a text to keep and the code that opens it (CLT-060).
