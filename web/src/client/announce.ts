@@ -2,20 +2,22 @@
  * What a verified entry means to this device: notes, pins, marks and the events that tell of it.
  *
  * Runs inside the step that stores the entry. Reads the state before and after; verifies nothing again.
- * Spec: CLT-009, CLT-022.
+ * Spec: CLT-009, CLT-022, CLT-037, CLT-042.
  */
 
 import type { Entry } from "../protocol/entry.ts";
 import { type SphereState, epochNumber } from "../protocol/state.ts";
 import { type Context, now } from "./context.ts";
+import type { ModeChanged } from "./events.ts";
 import * as heads from "./heads.ts";
 import * as people from "./people.ts";
+import type { Switch } from "./records.ts";
 import { type Note, type Replica, known } from "./replica.ts";
 import * as stops from "./stops.ts";
 import type { Tx } from "./store.ts";
 
 const NAMED = ["add", "remove", "role"];
-const SETTINGS = ["mode", "delivery", "custody", "policy", "meta", "invite", "revoke-invite"];
+const SETTINGS = ["delivery", "custody", "policy", "meta", "invite", "revoke-invite"];
 const MEETING = ["create", "add", "identity"];
 
 type Notes = Note & {
@@ -26,6 +28,9 @@ type Notes = Note & {
   /** Messages read under the running key. */
   count?: number;
   modeSeen?: string;
+  switched?: Switch;
+  /** When encryption was turned off, while it is off. */
+  clearSince?: number;
   welcome?: string[];
 };
 
@@ -55,6 +60,8 @@ export async function entry(ctx: Context, rep: Replica, before: SphereState | un
   }
   if (change.op === "add") {
     tx.events.push({ event: "MemberAdded", sph, id: about, name: await name(about), by, byLink });
+    // Who comes in for the first time has seen no stronger mode.
+    if (about === ctx.id && before !== undefined && !before.members.has(ctx.id)) accept(rep);
     if (about === ctx.id && ["asked", "removed", "left"].includes(note.status)) note.status = "active";
     const request = await tx.get<{ mine: boolean }>("request", change.join);
     if (request !== undefined && !request.mine) tx.drop("request", change.join);
@@ -74,8 +81,9 @@ export async function entry(ctx: Context, rep: Replica, before: SphereState | un
     tx.events.push({ event: "NewKey", sph, n, by, why: said(why), here: rep.keys.has(n) });
   } else if (change.op === "checkpoint") {
     heads.take(rep, one);
+  } else if (change.op === "mode" && before !== undefined) {
+    tx.events.push(modeChanged(rep, before.mode, by, one.iat));
   } else if (SETTINGS.includes(change.op)) {
-    if (change.op === "mode" && before !== undefined) modeChanged(note, before.mode, state.mode);
     tx.events.push({ event: "SphereChanged", sph, what: change.op, by });
   }
 }
@@ -83,11 +91,26 @@ export async function entry(ctx: Context, rep: Replica, before: SphereState | un
 /** How much a mode keeps from the relay: texts written under a stronger one are not sent under a weaker one unasked. */
 export const MODES: Record<string, number> = { e2ee: 2, open: 1, public: 0 };
 
-/** Until a weaker mode was answered for, a person counts as knowing the stronger one (CLT-016). */
-function modeChanged(note: Notes, before: string, now: string): void {
+/** Until a weaker mode was answered for, a person counts as knowing the stronger one (CLT-016, CLT-042). */
+function modeChanged(rep: Replica, before: string, by: string, at: number): ModeChanged {
+  const note = rep.note as Notes;
+  const { mode } = known(rep).state;
   const seen = note.modeSeen ?? before;
-  if (MODES[now]! < MODES[seen]!) note.modeSeen = seen;
-  else delete note.modeSeen;
+  if (MODES[mode]! < MODES[seen]!) Object.assign(note, { modeSeen: seen, switched: { mode, by, at } satisfies Switch });
+  else accept(rep);
+  if (before === "e2ee") note.clearSince = at;
+  const since = mode === "e2ee" ? (note.clearSince ?? 0) : 0;
+  if (mode === "e2ee") delete note.clearSince;
+  return { event: "ModeChanged", sph: rep.sph, mode, by, at, since };
+}
+
+/** The person knows the present mode. The caller saves the notes; false when there was nothing to know. */
+export function accept(rep: Replica): boolean {
+  const note = rep.note as Notes;
+  const asked = note.modeSeen !== undefined;
+  delete note.switched;
+  delete note.modeSeen;
+  return asked;
 }
 
 const WHY: Record<string, (who: string) => string> = {

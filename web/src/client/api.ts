@@ -5,6 +5,7 @@
  * detail and data cross the border); names are those of `src/cloister/client/`. Spec: CLT-001, WEB-003.
  */
 
+import type { Policy } from "../protocol/state.ts";
 import type { Event } from "./events.ts";
 import type {
   AccountInfo, DeviceInfo, Finding, InviteInfo, InviteLink, KeyWish, LogLine, Message, OutboxItem, Pending, Person, Request, Row,
@@ -69,6 +70,20 @@ export interface KeyLine {
   readonly why: readonly string[];
 }
 
+/** What a new sphere is to be; the policy's members as in the log, others as usual (ROLE-017). */
+export interface NewSphere {
+  readonly mode?: "e2ee" | "open" | "public";
+  readonly custody?: "synced" | "device";
+  readonly topic?: string;
+  readonly policy?: Readonly<Partial<Policy>>;
+}
+
+/** How a text goes: `re` is the message it answers, `openly` sends it in clear where the policy lets members choose. */
+export interface Sent {
+  readonly re?: string;
+  readonly openly?: boolean;
+}
+
 export interface Api {
   // the account ---------------------------------------------------------------------------------------------------
   account(): Promise<AccountInfo>;
@@ -106,9 +121,14 @@ export interface Api {
   // spheres -------------------------------------------------------------------------------------------------------
   spheres(past?: boolean): Promise<readonly SphereInfo[]>;
   sphere(sph: string): Promise<SphereInfo>;
-  createSphere(title: string, options: { mode?: "e2ee" | "open"; topic?: string }): Promise<SphereInfo>;
+  createSphere(title: string, options: NewSphere): Promise<SphereInfo>;
   setMeta(sph: string, changes: { title?: string; topic?: string; icon?: string }): Promise<void>;
-  setPolicy(sph: string, changes: Readonly<Record<string, unknown>>): Promise<void>;
+  policy(sph: string): Promise<Policy>;
+  setPolicy(sph: string, changes: Readonly<Partial<Policy>>): Promise<void>;
+  /** Owner only. A title in `title` is one for everybody to read; without it what was sealed stays sealed (CLT-042). */
+  setMode(sph: string, mode: "e2ee" | "open" | "public", title?: string): Promise<void>;
+  /** The person has seen that the server can read here now (`SphereInfo.switched`). */
+  acceptMode(sph: string): Promise<void>;
   leave(sph: string): Promise<void>;
   forget(sph: string): Promise<void>;
 
@@ -126,7 +146,7 @@ export interface Api {
 
   // writing -------------------------------------------------------------------------------------------------------
   /** Queued durably, then sent; the row is there as soon as this answers. */
-  send(sph: string, text: string, options: { re?: string }): Promise<OutboxItem>;
+  send(sph: string, text: string, options: Sent): Promise<OutboxItem>;
   edit(sph: string, mid: string, text: string): Promise<OutboxItem>;
   remove(sph: string, mid: string): Promise<OutboxItem>;
   react(sph: string, mid: string, emoji: string, on: boolean): Promise<OutboxItem>;

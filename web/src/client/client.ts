@@ -59,6 +59,9 @@ export class Client extends Household implements Api {
   sphere = async (sph: string): Promise<SphereInfo> => spheres.sphere(this.context, sph);
   createSphere: Api["createSphere"] = async (title, options) => spheres.createSphere(this.context, title, options);
   setMeta: Api["setMeta"] = async (sph, changes) => spheres.setMeta(this.context, sph, changes);
+  policy: Api["policy"] = async (sph) => spheres.policy(this.context, sph);
+  setMode: Api["setMode"] = async (sph, mode, title) => spheres.setMode(this.context, sph, mode, title);
+  acceptMode: Api["acceptMode"] = async (sph) => spheres.acceptMode(this.context, sph);
   setPolicy: Api["setPolicy"] = async (sph, changes) => spheres.setPolicy(this.context, sph, changes);
   leave: Api["leave"] = async (sph) => spheres.leave(this.context, sph);
   forget: Api["forget"] = async (sph) => spheres.forget(this.context, sph);

@@ -115,7 +115,20 @@ export interface KeysWished {
   readonly ns: readonly number[];
 }
 
-/** Title, topic, icon, mode, policy or another setting (`what`: the op). */
+/**
+ * The sphere is encrypted, open or public from now on (CLT-042). `since`: when encryption is on again, when it was turned
+ * off; messages from `since` to `at` stay readable for the relay. Else 0.
+ */
+export interface ModeChanged {
+  readonly event: "ModeChanged";
+  readonly sph: string;
+  readonly mode: string;
+  readonly by: string;
+  readonly at: number;
+  readonly since: number;
+}
+
+/** Title, topic, icon, policy or another setting (`what`: the op). */
 export interface SphereChanged {
   readonly event: "SphereChanged";
   readonly sph: string;
@@ -204,6 +217,7 @@ export type Event =
   | NewKey
   | KeysArrived
   | KeysWished
+  | ModeChanged
   | SphereChanged
   | JoinRequested
   | Admitted

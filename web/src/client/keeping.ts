@@ -16,9 +16,8 @@ import type { EntryRow } from "./notices.ts";
 import * as older from "./older.ts";
 import { namesOf, nameOf } from "./people.ts";
 import type { KeyWish } from "./records.ts";
-import { known, saveNote } from "./replica.ts";
+import { known } from "./replica.ts";
 import * as speaking from "./speaking.ts";
-import { setMeta } from "./store.ts";
 
 /** Make a new key now; its number. `why` is told to the members as a message under it. */
 export async function rotate(ctx: Context, sph: string, why: string): Promise<number> {
@@ -81,17 +80,13 @@ export async function declineOlder(ctx: Context, sph: string, id: string): Promi
 
 /** Owner only: whether members may keep keys in their accounts' slots (synced) or on devices only. */
 export async function setCustody(ctx: Context, sph: string, custody: "synced" | "device"): Promise<void> {
-  if (custody === "device") await memory.requireSecondDevice(ctx);
+  if (custody === "device") await memory.requireSecondCopy(ctx, await replica(ctx, sph));
   await change(ctx, sph, (rep) => (known(rep).state.custody === custody ? [] : [{ op: "custody", custody }]));
 }
 
-/** Keep this sphere's keys on this account's devices only, never in slots at the relay (own choice). */
+/** Keep this sphere's keys on this account's devices only, never in slots at the relay: the own choice, for all devices. */
 export async function keepOnlyHere(ctx: Context, sph: string, only: boolean): Promise<void> {
-  if (only) await memory.requireSecondDevice(ctx);
-  await writer(ctx, sph, () => ctx.store.step(async (tx) => {
-    const rep = await replica(ctx, sph, tx);
-    rep.note["onlyHere"] = only;
-    saveNote(tx, rep);
-    setMeta(tx, "stateDirty", true);
-  }));
+  const rep = await replica(ctx, sph);
+  if (only) await memory.requireSecondCopy(ctx, rep);
+  await memory.setSetting(ctx, `only.${sph}`, only);
 }

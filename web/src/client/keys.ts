@@ -54,7 +54,6 @@ type Notes = Note & {
   asked?: Record<string, Asked>;
   welcome?: string[];
   linksTried?: Record<string, number>;
-  onlyHere?: boolean;
 };
 
 /** Store keys that matched their commitment and open what waited for them; inside a step. The numbers of new ones. */
@@ -244,9 +243,9 @@ interface Waiting {
   secret: string;
 }
 
-/** Whether keys of this sphere may lie in the account's slots: the sphere's setting and the own choice. */
-export function synced(rep: Replica): boolean {
-  return rep.state?.custody === "synced" && (rep.note as Notes).onlyHere !== true;
+/** Whether keys of this sphere may lie in the account's slots: the sphere's setting and the own choice (CLT-035). */
+export async function synced(ctx: Context, rep: Replica): Promise<boolean> {
+  return rep.state?.custody === "synced" && !(await memory.onlyHere(ctx, rep.sph));
 }
 
 /**
@@ -257,7 +256,7 @@ export function synced(rep: Replica): boolean {
  */
 export async function putSlots(ctx: Context, rep: Replica): Promise<void> {
   const [revoking, due] = await Promise.all([valueOf(ctx.store, "revoking"), valueOf(ctx.store, "mkDue")]);
-  if (!synced(rep) || revoking || due || (await memory.unanswered(ctx)).size > 0) return;
+  if (!(await synced(ctx, rep)) || revoking || due || (await memory.unanswered(ctx)).size > 0) return;
   for (const [key, { secret, slot }] of await ctx.store.list<EpochRow>("epochKey", { prefix: [rep.sph] })) {
     if (slot > 0 || slot <= -ctx.mkv) continue;
     const n = (key as readonly [string, number])[1];
@@ -335,7 +334,7 @@ export async function useSlots(ctx: Context, rep: Replica, tx: Tx): Promise<numb
 
 /** Missing keys that the account itself stored earlier (SLOT-010). */
 async function ownSlots(ctx: Context, rep: Replica): Promise<void> {
-  const wanted = synced(rep) ? (await missing(ctx, rep)).slice(0, MAX_SLOTS) : [];
+  const wanted = (await synced(ctx, rep)) ? (await missing(ctx, rep)).slice(0, MAX_SLOTS) : [];
   for (const n of wanted) {
     try {
       const found = await ctx.relay.slot(slotNames.epoch(rep.sph, n));

@@ -21,6 +21,7 @@ import type { SphereState } from "../protocol/state.ts";
 import * as announce from "./announce.ts";
 import type { Claim } from "./claims.ts";
 import { type Context, now } from "./context.ts";
+import * as keys from "./keys.ts";
 import { type EntryRow, factOf } from "./notices.ts";
 import * as people from "./people.ts";
 import { type Note, type Replica, known, saveNote, saveView } from "./replica.ts";
@@ -132,6 +133,7 @@ export async function takeNow(
     saveNote(tx, rep);
   }
   ctx.replicas.set(rep.sph, rep);
+  if (fresh.some((one) => one.op === "meta")) await keys.readMeta(ctx, rep, tx);
 }
 
 /** The state after one more entry. What is wrong with it is recorded once the step is undone. */

@@ -14,10 +14,10 @@ import { type Json, type JsonObject, b64d, b64e } from "../protocol/encoding.ts"
 import type { Jwk } from "../protocol/ids.ts";
 import { decode } from "../protocol/jws.ts";
 import { type KeyLog, verifyChain } from "../protocol/keylog.ts";
-import { ascending } from "../protocol/state.ts";
+import { ascending, epochNumber } from "../protocol/state.ts";
 import { type Context, now } from "./context.ts";
 import type { DeviceInfo } from "./records.ts";
-import { type Note, newNote } from "./replica.ts";
+import { type Note, type Replica, newNote } from "./replica.ts";
 import { type Reader, type Tx, meta, putSecret, setMeta } from "./store.ts";
 
 const MAX_MERGES = 5;
@@ -136,9 +136,16 @@ export async function identity(ctx: Context): Promise<{ ik: Jwk; certs: string[]
   return { ik, certs: [own.compact, ...others.map((cert) => cert.compact)] };
 }
 
-/** Keys that lie on devices only need more than one. Throws UsageError (CLT-035). */
-export async function requireSecondDevice(ctx: Context): Promise<void> {
-  if ((await klog(ctx)).devices.size < 2) throw new UsageError("keys kept on devices only need a second device first");
+/**
+ * Keys that lie on devices only need another place: a second device, or a saved text that holds the running key of the
+ * sphere. Throws UsageError (CLT-035).
+ */
+export async function requireSecondCopy(ctx: Context, rep?: Replica): Promise<void> {
+  if ((await klog(ctx)).devices.size >= 2) return;
+  const saved = rep === undefined ? undefined : ((await setting(ctx, `saved.${rep.sph}`)) as { n: number } | undefined);
+  const running = rep?.state === undefined ? 0 : epochNumber(rep.state);
+  if (saved !== undefined && running > 0 && saved.n >= running) return;
+  throw new UsageError("keys kept on devices only need a second device or a saved copy first");
 }
 
 /** Own devices, active first; names come from the state slot. */
@@ -168,7 +175,6 @@ interface SphereRow {
   read: number;
   seq: number;
   h?: string;
-  only?: boolean;
 }
 
 interface Revised {
@@ -209,7 +215,7 @@ export async function content(ctx: Context): Promise<JsonObject> {
     const read = await meta<number>(store, `read/${sph}`, 0);
     const [last] = await store.list<{ h: string }>("entry", { prefix: [sph], reverse: true, limit: 1 });
     const head = last === undefined ? { seq: 0 } : { seq: (last[0] as readonly [string, number])[1], h: last[1].h };
-    spheres[sph] = { status: note.status, label: note.label, read, ...head, ...(note["onlyHere"] ? { only: true } : {}) };
+    spheres[sph] = { status: note.status, label: note.label, read, ...head };
   }
   const pins = Object.fromEntries((await store.list<Revised>("pin")).map(([id, row]) => [id as string, stripped(row)]));
   const open = Object.entries(await meta<Record<string, Invited>>(store, "invites", {})).filter(([, one]) => one.exp > now(ctx));
@@ -287,8 +293,8 @@ export async function merge(tx: Tx, written: JsonObject, provisional = false): P
   for (const [sph, row] of Object.entries(theirs.spheres ?? {})) {
     if (row.read > (await meta<number>(tx, `read/${sph}`, 0))) setMeta(tx, `read/${sph}`, row.read);
     if (row.status !== "active" || (await tx.get("sphere", sph)) !== undefined) continue;
-    const more = { ...(row.only ? { onlyHere: true } : {}), ...(provisional ? { provisional: true } : {}) };
     const floor = { seq: row.seq, h: row.h ?? "" };
+    const more = provisional ? { provisional } : {};
     tx.put("sphere", sph, newNote("entering", { label: row.label ?? "", floor, ...more }));
   }
   for (const [id, row] of Object.entries(theirs.pins ?? {})) {
@@ -353,6 +359,11 @@ export async function exchange(ctx: Context, log: KeyLog): Promise<void> {
 export async function setting(ctx: Context, key: string): Promise<unknown> {
   const row = (await meta<Settings>(ctx.store, "settings", {}))[key];
   return row === undefined || row.v === "" ? undefined : JSON.parse(row.v);
+}
+
+/** Whether this person keeps the keys of a sphere on own devices only: a choice for all of them (CLT-035). */
+export async function onlyHere(ctx: Context, sph: string): Promise<boolean> {
+  return (await setting(ctx, `only.${sph}`)) === true;
 }
 
 /** Set it on all devices; undefined takes it back. */

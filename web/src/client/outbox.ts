@@ -23,7 +23,7 @@ import * as messages from "../sphere/message.ts";
 import { paddedLength } from "../sphere/padding.ts";
 import * as payloads from "../sphere/payload.ts";
 import type { Payload } from "../sphere/payload.ts";
-import { MODES } from "./announce.ts";
+import { MODES, accept } from "./announce.ts";
 import * as claims from "./claims.ts";
 import * as commits from "./commits.ts";
 import { type Context, now, replica, signer } from "./context.ts";
@@ -118,10 +118,7 @@ export async function retry(ctx: Context, id: string, anyway: boolean): Promise<
     if (row.state === "held" && !anyway) throw new UsageError("this item asks a question first");
     let fresh: OutboxRow = { ...row, state: row.jws === "" ? "waiting" : "sealed", code: "" };
     if (anyway) {
-      if (rep.note["modeSeen"] !== undefined) {
-        delete rep.note["modeSeen"];
-        saveNote(tx, rep);
-      }
+      if (accept(rep)) saveNote(tx, rep);
       fresh = { ...fresh, question: "", claims: openClaims(rep), seen: await surroundings(tx, ctx.id, rep) };
     }
     queue.update(tx, fresh);

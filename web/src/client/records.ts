@@ -51,6 +51,16 @@ export interface Stop {
 }
 
 /**
+ * `by` made the sphere readable for the server (`mode` open or public) at unix seconds `at`, and this person has not said
+ * yet that it was seen: the first text is asked about (CLT-016, CLT-042).
+ */
+export interface Switch {
+  readonly mode: string;
+  readonly by: string;
+  readonly at: number;
+}
+
+/**
  * A sphere as this device knows it. `epoch` 0 means no key yet; `have_key` whether the current one is here.
  *
  * `provisional`: what this new device was told about people and heads rests on the relay alone until another
@@ -78,6 +88,9 @@ export interface SphereInfo {
   readonly stop: Stop | undefined;
   readonly label: string;
   readonly provisional: boolean;
+  readonly switched: Switch | undefined;
+  /** Keys of this sphere are kept on own devices only, by this person's choice. */
+  readonly onlyHere: boolean;
 }
 
 /** A member, now or formerly. `name` is what to show; `known` says who this is, not how strong anything is. */
@@ -173,6 +186,8 @@ export interface Request {
   readonly exp: number;
   readonly safety: string;
   readonly code: string;
+  /** A device of theirs has a weaker receiving key than the policy allows, so nobody can let it in (CLT-061). */
+  readonly weak?: boolean;
 }
 
 /** A member asks for keys `ns` from before the history policy's reach, and waits for a person's yes (CLT-041). */

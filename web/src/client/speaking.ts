@@ -8,6 +8,7 @@ import { NotFound, NotMember, UsageError } from "../errors.ts";
 import { b64e } from "../protocol/encoding.ts";
 import type { Payload } from "../sphere/payload.ts";
 import { type Context, replica } from "./context.ts";
+import type { Sent } from "./api.ts";
 import * as delivery from "./delivery.ts";
 import { writer } from "./locks.ts";
 import * as outboxes from "./outbox.ts";
@@ -35,12 +36,18 @@ export async function message(ctx: Context, sph: string, mid: string): Promise<M
   return found;
 }
 
-/** Queue a text, or with `re` a comment. */
-export async function send(ctx: Context, sph: string, text: string, options: { re?: string } = {}): Promise<OutboxItem> {
-  const cid = fresh(ctx);
-  if (options.re === undefined) return say(ctx, sph, { cid, k: "msg", t: text });
+/**
+ * Queue a text, or with `re` a comment. `openly` sends this one in clear in an encrypted sphere, if its policy allows that.
+ * Throws UsageError.
+ */
+export async function send(ctx: Context, sph: string, text: string, options: Sent = {}): Promise<OutboxItem> {
+  const { state } = await replica(ctx, sph);
+  const clear = options.openly === true && state?.mode === "e2ee";
+  if (clear && !state.policy.plaintext) throw new UsageError("this sphere allows no open messages");
+  const base = { cid: fresh(ctx), t: text, ...(clear ? { pt: true as const } : {}) };
+  if (options.re === undefined) return say(ctx, sph, { ...base, k: "msg" });
   const { mid } = await message(ctx, sph, options.re);
-  return say(ctx, sph, { cid, k: "comment", t: text, re: mid });
+  return say(ctx, sph, { ...base, k: "comment", re: mid });
 }
 
 /** Replace the text of an own message. Throws UsageError for somebody else's. */

@@ -12,8 +12,10 @@ import * as entries from "../protocol/entry.ts";
 import { decode as decodeEnvelope } from "../protocol/jws.ts";
 import { checkPolicy } from "../protocol/roles.ts";
 import { type Policy, ascending, epochNumber } from "../protocol/state.ts";
-import type { Intent } from "../sphere/intents.ts";
+import { type Intent, POLICY } from "../sphere/intents.ts";
 import type { Text } from "../sphere/meta.ts";
+import * as announce from "./announce.ts";
+import type { NewSphere } from "./api.ts";
 import * as commits from "./commits.ts";
 import { type Context, now, replica } from "./context.ts";
 import * as delivery from "./delivery.ts";
@@ -22,8 +24,8 @@ import { change } from "./membership.ts";
 import * as memory from "./memory.ts";
 import type { EntryRow } from "./notices.ts";
 import { type Names, namesOf } from "./people.ts";
-import type { LogLine, Row, SeenRow, SphereInfo, SphereStatus } from "./records.ts";
-import { type Note, type Replica, known, sendingKey, statusOf, stopOf } from "./replica.ts";
+import type { LogLine, Row, SeenRow, SphereInfo, SphereStatus, Switch } from "./records.ts";
+import { type Note, type Replica, known, saveNote, sendingKey, statusOf, stopOf } from "./replica.ts";
 import * as stops from "./stops.ts";
 import { type Table, setMeta as setValue } from "./store.ts";
 import * as syncing from "./syncing.ts";
@@ -45,10 +47,10 @@ const said = (note: Note, name: string): string => (typeof note[name] === "strin
 /** The record of a sphere, from the local store. */
 export async function info(ctx: Context, rep: Replica): Promise<SphereInfo> {
   const { sph, state, note } = rep;
-  const [waiting, requests, unread] = await Promise.all([
+  const [waiting, requests, unread, onlyHere] = await Promise.all([
     ctx.store.count("outbox", { prefix: [sph] }, "sph"),
     ctx.store.count("request", { prefix: [sph, 0] }, "sph"),
-    timeline.unread(ctx.store, sph),
+    timeline.unread(ctx.store, sph), memory.onlyHere(ctx, sph),
   ]);
   return {
     sph, title: said(note, "title") || note.label || sph.slice(0, 9), topic: said(note, "topic"), icon: said(note, "icon"),
@@ -59,7 +61,8 @@ export async function info(ctx: Context, rep: Replica): Promise<SphereInfo> {
     haveKey: state !== undefined && (state.mode !== "e2ee" || sendingKey(rep) !== undefined),
     members: state?.memberCount ?? 0, role: state?.members.get(ctx.id)?.role ?? "none", unread, waiting, requests,
     seq: state?.seq ?? 0, marked: state?.hard ?? false, confirmedByInviter: note.confirmed, stop: stopOf(rep),
-    label: note.label, provisional: note["provisional"] === true,
+    label: note.label, provisional: note["provisional"] === true, switched: note["switched"] as Switch | undefined,
+    onlyHere,
   };
 }
 
@@ -94,15 +97,19 @@ export async function inboxList(ctx: Context, limit: number): Promise<{ sphere: 
 export async function createSphere(
   ctx: Context,
   title: string,
-  options: { mode?: "e2ee" | "open"; topic?: string } = {},
+  options: NewSphere = {},
 ): Promise<SphereInfo> {
+  const { mode = "e2ee", custody = "synced", topic = "", policy: changes = {} } = options;
+  if (custody === "device") await memory.requireSecondCopy(ctx);
+  const policy: Policy = { ...POLICY, ...changes };
+  checkPolicy(policy);
   const { ik, certs } = await memory.identity(ctx);
   const draft = await commits.composed(undefined, undefined, commits.author(ctx), [
     {
-      op: "create", name: ctx.login, ik, cert: certs[0]!, mode: options.mode ?? "e2ee", renew: await memory.renewed(ctx),
+      op: "create", name: ctx.login, ik, cert: certs[0]!, mode, custody, policy, renew: await memory.renewed(ctx),
       rotations: await memory.rotations(ctx),
     },
-    { op: "meta", text: { title, topic: options.topic ?? "", icon: "" } },
+    { op: "meta", text: { title, topic, icon: "" } },
   ], { now: now(ctx), rng: ctx.rng });
   const { sph } = await commits.create(ctx, draft);
   await afterKey(ctx, sph);
@@ -125,6 +132,35 @@ export async function setMeta(ctx: Context, sph: string, changes: Partial<Text>)
     const text = { title: said(note, "title"), topic: said(note, "topic"), icon: said(note, "icon") };
     return [{ op: "meta", text: { ...text, ...changes } }];
   });
+}
+
+/**
+ * Owner only: turn encryption on or off (CLT-042). What was sealed stays sealed, the title too: `title` is one for everybody
+ * to read, the server as well.
+ */
+export async function setMode(ctx: Context, sph: string, mode: SphereInfo["mode"], title?: string): Promise<void> {
+  await change(ctx, sph, (rep): Intent[] => {
+    if (known(rep).state.mode === mode) return [];
+    const shown: Intent[] = title === undefined || mode === "e2ee" ? [] : [{ op: "meta", text: { title, topic: "", icon: "" } }];
+    return [{ op: "mode", mode }, ...shown];
+  });
+  await acceptMode(ctx, sph); // whoever switches knows
+}
+
+/**
+ * The person has seen that the server can read here now: new texts go unasked. Texts that wait from before keep their
+ * question (CLT-016).
+ */
+export async function acceptMode(ctx: Context, sph: string): Promise<void> {
+  await writer(ctx, sph, () => ctx.store.step(async (tx) => {
+    const rep = await replica(ctx, sph, tx);
+    if (announce.accept(rep)) saveNote(tx, rep);
+  }));
+}
+
+/** The signed policy in force. */
+export async function policy(ctx: Context, sph: string): Promise<Policy> {
+  return { ...known(await replica(ctx, sph)).state.policy };
 }
 
 /** Change policy members: join, history, retention, plaintext, guests, T, kem_min. Throws FormatError. */

@@ -141,7 +141,10 @@ export function fake(w: World): { api: Api; subscribe: (hear: (event: PageEvent)
       return one;
     },
     setMeta: async (sph, changes) => change(sph, changes),
+    policy: async () => ({ join: "approve", history: "all", retention: 0, plaintext: false, guests: "talk", T: 604_800, kem_min: "xwing" }),
     setPolicy: async () => wait(300),
+    setMode: async (sph, mode) => change(sph, { mode }),
+    acceptMode: async (sph) => change(sph, { switched: undefined }),
     leave: async (sph) => change(sph, { status: "left" }),
     forget: async (sph) => void (w.spheres = w.spheres.filter((one) => one.sph !== sph)),
     rows: async (sph, options) => {
