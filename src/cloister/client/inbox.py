@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from cloister.account import credentials
 from cloister.account.keys import Roots
-from cloister.client import claims, farewell, joining, keys, logbook, memory, older, renewing, resend
+from cloister.client import claims, farewell, invited, joining, keys, logbook, memory, older, renewing, resend
 from cloister.client.context import Context
 from cloister.client.replica import Replica, new_note
 from cloister.errors import CheckFailed, CloisterError, Forbidden, NotFound, RelayError, VaultError
@@ -87,22 +87,22 @@ async def _commit(ctx: Context, item: api.InboxItem) -> None:
                     logbook.take_now(ctx, rep, fresh, {}, events)
 
 
-async def _letter(ctx: Context, compact: str) -> None:
+async def _letter(ctx: Context, compact: str) -> bool:
+    """Act on a letter; False when it was kept for later."""
     letter = p2p.decode(compact)
     rep = await _known(ctx, letter.sph)
     async with ctx.profile.writer(letter.sph):
         if letter.k == "share":
-            await _share(ctx, rep, letter)
-            return
+            return await _share(ctx, rep, letter)
         if rep.state is None:
-            return
+            return True
         device = rep.state.devices.get(letter.kid)
         if device is None or not device.active:
             await logbook.pull(ctx, rep)
             rep = ctx.replica(letter.sph)
             device = rep.known[0].devices.get(letter.kid)
         if device is None or not device.active:
-            return
+            return True
         p2p.verify(letter, device)
         if letter.k == "ask":
             await keys.answer(ctx, rep, letter)
@@ -116,29 +116,33 @@ async def _letter(ctx: Context, compact: str) -> None:
             await resend.answer(ctx, rep, letter)
         elif letter.k == "resend":
             resend.take(ctx, rep, letter)
+        elif letter.k == "invite":
+            invited.take(ctx, letter, device)
         elif letter.k == "mk" and device.owner == ctx.id:
             take_mk(ctx, letter, await memory.refresh_klog(ctx))
+    return True
 
 
-async def _share(ctx: Context, rep: Replica, letter: Letter) -> None:
-    """Keep the key in a share; one that cannot be judged yet is kept itself (CLT-017)."""
+async def _share(ctx: Context, rep: Replica, letter: Letter) -> bool:
+    """Keep the key in a share; one that cannot be judged yet is kept itself, which is False (CLT-017)."""
     key = _open(ctx, rep, letter) if rep.history is not None else None
     if key is None:
         try:
             await logbook.pull(ctx, rep)
         except (RelayError, CheckFailed):
             _keep(ctx, letter)
-            return
+            return False
         rep = ctx.replica(rep.sph)
         key = _open(ctx, rep, letter)
     if key is None:
         _keep(ctx, letter)
-        return
+        return False
     with ctx.store.step() as events:
         keys.keep(ctx, rep, [key], events)
         if rep.known[1].owner_of(letter.kid) == rep.note.get("inviter"):
             rep.note["confirmed"] = True
         rep.save_note(ctx.store)
+    return True
 
 
 def _open(ctx: Context, rep: Replica, letter: Letter) -> EpochKey | None:
@@ -165,16 +169,17 @@ def _evidence(ctx: Context, letter: Letter, error: CloisterError) -> None:
 
 
 async def _kept(ctx: Context) -> None:
-    """Shares that came before their entry: once more."""
+    """Shares that came before their entry: once more. Each lies where it is until it was taken or has failed its check,
+    and one of a sphere that refuses this device keeps nothing else from being read."""
     for name, row in ctx.store.rows("todo", "k LIKE 'letter/%'"):
-        ctx.store.run("DELETE FROM todo WHERE k = ?", name)
         try:
-            await _letter(ctx, row["jws"])
-        except CloisterError as error:
-            if isinstance(error, CheckFailed | NotFound):
-                continue
-            ctx.store.run("INSERT OR REPLACE INTO todo VALUES (?, ?)", name, json.dumps(row))
-            raise
+            taken = await _letter(ctx, row["jws"])
+        except Forbidden:
+            continue
+        except (CheckFailed, NotFound):
+            taken = True
+        if taken:
+            ctx.store.run("DELETE FROM todo WHERE k = ?", name)
 
 
 # --- claims of another history ------------------------------------------------------------------------------------

@@ -114,13 +114,16 @@ def _card_owner(cert: str) -> str:
 
 
 async def enter(ctx: Context, h: str) -> None:
-    """The relay says we were admitted: believe the log only (INV-005, INV-006)."""
+    """The relay says we were admitted: believe the log only (INV-005, INV-006).
+
+    A request that had its answer once does not turn somebody who was removed into one who waits.
+    """
     found = ctx.store.one("SELECT sph, data FROM request WHERE h = ?", h)
     assert found is not None
     sph, row = found[0], json.loads(found[1])
     async with ctx.profile.writer(sph):
         note = ctx.store.row("sphere", sph)
-        if note is None or note["status"] in ("left", "removed"):
+        if note is None or (note["status"] in ("left", "removed") and row["state"] != "admitted"):
             fresh = Replica(sph, {**(note or new_note("asked")), "status": "asked", "label": row["label"]})
             with ctx.store.step():
                 fresh.save_note(ctx.store)
@@ -274,6 +277,12 @@ async def admit(ctx: Context, rep: Replica, h: str, *, confirmed: bool, role: st
     return asked.id
 
 
+def _meant(ctx: Context, invite: Invite, who: str) -> bool:
+    """Whether this account made the invitation for that very person (CLT-053)."""
+    kept = ctx.store.get("invites", {}).get(b64e(invite.jti))
+    return kept is not None and kept.get("for") == who
+
+
 def _may_promise(state: SphereState, invite: Invite) -> bool:
     """Whether the invitation's author could still admit: else a person looks, as without ``auto``."""
     return _adds(state, invite.by)
@@ -288,7 +297,9 @@ async def auto_admit(ctx: Context, rep: Replica) -> int:
     for one in requests(ctx, rep):
         row = ctx.store.row("request", one.hash)
         invite = _open_invite(rep.known[0], row["jws"], ctx.now()) if row else None
-        if one.by_link and invite is not None and invite.admit == "auto" and _may_promise(rep.known[0], invite):
+        if invite is None or not one.by_link or not _may_promise(rep.known[0], invite):
+            continue
+        if invite.admit == "auto" or _meant(ctx, invite, one.id):
             try:
                 await admit(ctx, rep, one.hash, confirmed=False)
             except (CheckFailed, RelayError, Unreachable, NotFound, UsageError):

@@ -101,11 +101,12 @@ async function shown(ctx: Context, rep: Replica, compacts: readonly string[]): P
   });
 }
 
-async function takeLetter(ctx: Context, compact: string): Promise<void> {
+/** Act on a letter; false when it was kept for later. */
+async function takeLetter(ctx: Context, compact: string): Promise<boolean> {
   const letter = p2p.decode(compact);
   await replicaOf(ctx, letter.sph);
+  if (letter.k === "share") return writer(ctx, letter.sph, () => share(ctx, letter));
   await writer(ctx, letter.sph, async () => {
-    if (letter.k === "share") return share(ctx, letter);
     const device = await sender(ctx, letter);
     if (device === undefined) return undefined;
     await p2p.verify(letter, device);
@@ -122,6 +123,7 @@ async function takeLetter(ctx: Context, compact: string): Promise<void> {
       default: return undefined;
     }
   });
+  return true;
 }
 
 /** The active device a letter comes from; the log is read on when it is not known. */
@@ -138,8 +140,8 @@ async function sender(ctx: Context, letter: Letter): Promise<Device | undefined>
   return find();
 }
 
-/** Keep the key in a share; one that cannot be judged yet is kept itself (CLT-017). */
-async function share(ctx: Context, letter: Letter): Promise<void> {
+/** Keep the key in a share; one that cannot be judged yet is kept itself, which is false (CLT-017). */
+async function share(ctx: Context, letter: Letter): Promise<boolean> {
   let rep = await replica(ctx, letter.sph);
   let key = rep.history === undefined ? undefined : await open(ctx, rep, letter);
   if (key === undefined) {
@@ -159,6 +161,7 @@ async function share(ctx: Context, letter: Letter): Promise<void> {
     if (known(rep).history.ownerOf(letter.kid) === rep.note["inviter"]) rep.note.confirmed = true;
     saveNote(tx, rep);
   });
+  return true;
 }
 
 /** The key, undefined while the log does not reach the share's epoch or sender. Throws CheckFailed for a bad share. */
@@ -173,8 +176,9 @@ async function open(ctx: Context, rep: Replica, letter: Letter): Promise<EpochKe
   }
 }
 
-function keep(ctx: Context, letter: Letter): Promise<void> {
-  return ctx.store.step(async (tx) => tx.put("todo", `letter/${letter.jti}`, { jws: letter.envelope.compact }));
+async function keep(ctx: Context, letter: Letter): Promise<false> {
+  await ctx.store.step(async (tx) => tx.put("todo", `letter/${letter.jti}`, { jws: letter.envelope.compact }));
+  return false;
 }
 
 /** A signed share that holds another secret than its epoch's is kept: its author cannot deny it (SHR-006). */
@@ -184,17 +188,20 @@ async function evidence(ctx: Context, letter: Letter, error: CloisterError): Pro
   await ctx.store.step(async (tx) => tx.put("todo", `evidence/${letter.jti}`, row));
 }
 
-/** Shares that came before their entry: once more. What cannot be judged yet is kept again under the same name. */
+/**
+ * Shares that came before their entry: once more. Each lies where it is until it was taken or has failed its check, and
+ * one of a sphere that refuses this device keeps nothing else from being read.
+ */
 async function kept(ctx: Context): Promise<void> {
   for (const [name, row] of await ctx.store.list<{ jws: string }>("todo", { prefix: "letter/" })) {
-    await ctx.store.step(async (tx) => tx.drop("todo", name));
+    let taken = true;
     try {
-      await takeLetter(ctx, row.jws);
+      taken = await takeLetter(ctx, row.jws);
     } catch (error) {
-      if (error instanceof CheckFailed || error instanceof NotFound) continue;
-      await ctx.store.step(async (tx) => tx.put("todo", name, row));
-      throw error;
+      if (error instanceof Forbidden) continue;
+      if (!(error instanceof CheckFailed || error instanceof NotFound)) throw error;
     }
+    if (taken) await ctx.store.step(async (tx) => tx.drop("todo", name));
   }
 }
 
