@@ -178,10 +178,11 @@ def decode(compact: str | bytes, typ: str) -> Envelope:
         text = compact if isinstance(compact, str) else compact.decode("ascii")
     except UnicodeDecodeError:
         raise FormatError("envelope is not ASCII") from None
-    parts = text.split(".")
-    if len(parts) != 3 or len(parts[0]) > MAX_HEADER:
+    head, _, rest = text.partition(".")
+    middle, dot, last = rest.partition(".")
+    if not dot or "." in last or len(head) > MAX_HEADER:
         raise FormatError("envelope does not have three parts")
-    header_bytes, payload, signature = b64d(parts[0]), b64d(parts[1]), b64d(parts[2])
+    header_bytes, payload, signature = b64d(head), b64d(middle), b64d(last)
     header = row.usual.read(header_bytes.decode("latin-1")) if row.usual else None
     if header is None:
         header = json_parse(header_bytes)
