@@ -22,8 +22,8 @@ from cloister.errors import CloisterError
 from cloister.protocol import certificate, dauth, entry, jws, keylog, machine
 from cloister.protocol.encoding import b64e
 from cloister.protocol.ids import jwk_public
-from cloister.protocol.state import Policy
-from cloister.sphere import compose, invitation, meta
+from cloister.protocol.state import Device, Policy
+from cloister.sphere import compose, invitation, meta, share
 from cloister.sphere.compose import Draft, Intent, Words
 from cloister.sphere.payload import Payload
 from vectors.generate._sphere import NOW, YEAR, Dev, Person, Sphere, Talker
@@ -385,8 +385,20 @@ def slot_cases(m: Maker) -> None:
         ct = credentials.seal_mk_share(account, other.dv, mine.dv, mine.kem, mine.de, roots)
         row = {"dk_seed": mine.dk_seed.hex(), "kem": mine.kem, "de_seed": mine.de_seed.hex()}
         m.case("device", row)
-        share = {"account": account, "sender": other.dv, "mkv": roots.mkv, "present": 0, "ct": ct.hex()}
-        m.case("open-mk-share", {**row, **share}, "ct")
+        told = {"account": account, "sender": other.dv, "mkv": roots.mkv, "present": 0, "ct": ct.hex()}
+        m.case("open-mk-share", {**row, **told}, "ct")
+    rsa_share(m)
+
+
+def rsa_share(m: Maker) -> None:
+    """A device with an RSA key, and a secret for it (SHR-007)."""
+    own = keys.new_device(m.bytes, "rsa4096")
+    m.case("device", {"dk_seed": own.dk_seed.hex(), "kem": own.kem, "de_seed": own.de_seed.hex()})
+    bound = m.bytes(40)
+    to = Device(own.dv, "", own.dk, own.kem, own.de, b"", "active", 0)
+    for _ in range(3):
+        ct = share.seal_to(to, bound, m.bytes(32), m.bytes).hex()
+        m.case("rsa-share", {"private": own.de_seed.hex(), "info": bound.hex(), "ct": ct}, "ct")
 
 
 def content(m: Maker) -> dict[str, Any]:

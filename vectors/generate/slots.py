@@ -6,7 +6,8 @@ import hashlib
 import json
 from typing import Any, Final
 
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -234,6 +235,34 @@ def state_slots(found: list[Case], mk: bytes) -> None:
     ]
 
 
+def rsa_device(found: list[Case]) -> None:
+    """A device whose receiving key is RSA; the keys were drawn once."""
+    kept = Recorded("slots")
+
+    def pair(bits: int, exponent: int) -> str:
+        der = serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        return rsa.generate_private_key(exponent, bits).private_bytes(*der).hex()
+
+    private = str(kept.once("rsa", lambda: pair(4096, 65537)))
+    own = keys.device(rng("rsa")(32), "rsa4096", bytes.fromhex(private))
+    value = {"dv": own.dv, "dk": own.dk.hex(), "de": hashlib.sha256(own.de).hexdigest()}
+    given = {"dk_seed": own.dk_seed.hex(), "kem": "rsa4096", "de_seed": private}
+    found.append(
+        good("device-rsa4096", "SLOT-005", "device", given, {**value, "packed": keys.pack_device(own).hex()}),
+    )
+    wrong = {
+        "small": str(kept.once("rsa-2048", lambda: pair(2048, 65537))),
+        "exponent": str(kept.once("rsa-e3", lambda: pair(4096, 3))),
+        "cut": private[:-2],
+        "empty": "",
+        "seed": "00" * 32,
+    }
+    for name, secret in wrong.items():
+        found.append(
+            bad(f"device-rsa4096-{name}", "SLOT-005", "device", {**given, "de_seed": secret}, "C_FORMAT"),
+        )
+
+
 def devices_and_shares(found: list[Case]) -> None:
     kept, roots = Recorded("slots"), keys.Roots(b"M" * 32, b"R" * 32, 2)
     sender = keys.new_device(rng("sender")).dv
@@ -264,6 +293,7 @@ def devices_and_shares(found: list[Case]) -> None:
         }
         for name, (change, code) in wrong.items():
             found.append(bad(f"mk-share-{kem}-{name}", "SLOT-025", "open-mk-share", {**share, **change}, code))
+    rsa_device(found)
     found.append(
         bad(
             "device-unknown-kem",

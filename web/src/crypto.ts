@@ -336,11 +336,32 @@ export async function rsaGenerate(): Promise<{ modulus: Bytes; unseal: (sealed: 
   const asked = { ...OAEP, modulusLength: RSA_LENGTH * 8, publicExponent: Uint8Array.of(1, 0, 1) };
   const { publicKey, privateKey: secret } = await subtle.generateKey(asked, false, ["encrypt", "decrypt"]);
   const { n } = await subtle.exportKey("jwk", publicKey);
-  const modulus = own(Uint8Array.from(atob(standard(n!)), (one) => one.charCodeAt(0)));
+  const modulus = unpacked(n!);
   return { modulus, unseal: (sealed) => opened(secret, sealed) };
 }
 
 const standard = (text: string): string => text.replaceAll("-", "+").replaceAll("_", "/");
+const unpacked = (text: string): Bytes => own(Uint8Array.from(atob(standard(text)), (one) => one.charCodeAt(0)));
+
+/** The secret of a fresh RSA-4096 receiving key, PKCS #8 in DER, for a device that keeps it (SLOT-005). */
+export async function rsaNewSecret(): Promise<Bytes> {
+  const asked = { ...OAEP, modulusLength: RSA_LENGTH * 8, publicExponent: Uint8Array.of(1, 0, 1) };
+  const { privateKey } = await subtle.generateKey(asked, true, ["encrypt", "decrypt"]);
+  return new Uint8Array(await subtle.exportKey("pkcs8", privateKey));
+}
+
+/** The modulus (512 bytes) of a private key in PKCS #8 (SHR-007). Throws FormatError for any other key. */
+export async function rsaPublic(secret: Uint8Array): Promise<Bytes> {
+  const refuse = (): never => {
+    throw new FormatError("RSA private key");
+  };
+  const key = await subtle.importKey("pkcs8", own(secret), OAEP, true, ["decrypt"]).catch(refuse);
+  const { n, e } = await subtle.exportKey("jwk", key);
+  const modulus = unpacked(n!);
+  if (e !== "AQAB") refuse();
+  rsaCheckPublic(modulus);
+  return modulus;
+}
 
 async function opened(key: CryptoKey, sealed: Uint8Array): Promise<Bytes> {
   try {

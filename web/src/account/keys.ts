@@ -4,11 +4,16 @@
  * Knows nothing of passwords or relays. Spec: SLOT-002 to SLOT-005.
  */
 
-import { type Bytes, P384_ORDER, type Rng, ed25519Public, hpkePublic, own } from "../crypto.ts";
+import {
+  type Bytes, P384_ORDER, type Rng, ed25519Public, hpkePublic, own, rsaNewSecret, rsaPublic,
+} from "../crypto.ts";
 import { FormatError } from "../errors.ts";
 import { lp } from "../protocol/encoding.ts";
 import { deviceId, identityId, jwkPublic } from "../protocol/ids.ts";
 import { openBox, sealBox, sealed } from "./box.ts";
+
+/** The kind of receiving key that only a policy's word lets in (CLT-061). */
+export const RSA = "rsa4096";
 
 export interface Roots {
   mk: Bytes;
@@ -42,10 +47,15 @@ export function newRoots(rng: Rng): Roots {
   return { mk: rng(32), rk: rng(32), mkv: 1 };
 }
 
-/** Fresh DK and DE; `kem` is xwing or p384. */
-export function newDevice(rng: Rng, kem = "xwing"): Promise<DeviceKeys> {
-  const dkSeed = rng(32);
-  return device(dkSeed, kem, kem === "p384" ? identityScalar(rng(56)) : rng(32));
+/** Fresh DK and DE; `kem` is xwing, p384 or rsa4096. Throws FormatError for another. */
+export async function newDevice(rng: Rng, kem = "xwing"): Promise<DeviceKeys> {
+  return device(rng(32), kem, await newReceiving(rng, kem));
+}
+
+/** The secret of a fresh DE (SLOT-005); the platform draws an RSA key. */
+export async function newReceiving(rng: Rng, kem: string): Promise<Bytes> {
+  if (kem === RSA) return rsaNewSecret();
+  return kem === "p384" ? identityScalar(rng(56)) : rng(32);
 }
 
 export function accountId(ik: Uint8Array): string {
@@ -56,7 +66,8 @@ export function accountId(ik: Uint8Array): string {
 export async function device(dkSeed: Uint8Array, kem: string, deSeed: Uint8Array): Promise<DeviceKeys> {
   if (dkSeed.length !== 32) throw new FormatError("SLOT-005");
   const dk = ed25519Public(dkSeed);
-  return { dv: deviceId(dk), dkSeed: own(dkSeed), dk, kem, deSeed: own(deSeed), de: await hpkePublic(kem, deSeed) };
+  const de = kem === RSA ? await rsaPublic(deSeed) : await hpkePublic(kem, deSeed);
+  return { dv: deviceId(dk), dkSeed: own(dkSeed), dk, kem, deSeed: own(deSeed), de };
 }
 
 /** LP(DK seed, kem, DE secret), the form in the vault (SLOT-005). */

@@ -8,7 +8,7 @@
 
 import * as credentials from "../account/credentials.ts";
 import * as devices from "../account/devices.ts";
-import type { Roots } from "../account/keys.ts";
+import { RSA, type Roots } from "../account/keys.ts";
 import { type Stretched, checkNew } from "../account/password.ts";
 import * as vaults from "../account/vault.ts";
 import {
@@ -262,6 +262,7 @@ async function shareMaster(ctx: Context, log: KeyLog): Promise<void> {
     const shared = dv === ctx.dv ? undefined : await sphereOfBoth(ctx, dv);
     if (shared === undefined) continue;
     const { kem, de } = shared.to;
+    if (kem === RSA) continue; // MK opens the keys of every sphere, also where such a key is too weak
     const ct = await credentials.sealMkShare(ctx.id, ctx.dv, { dv, kem, de }, ctx);
     const body = { idR: ctx.id, dvR: dv, kem, mkv: ctx.mkv, ct: b64e(ct) };
     try {

@@ -14,7 +14,7 @@ import { safetyNumber } from "../protocol/digits.ts";
 import { b64e } from "../protocol/encoding.ts";
 import * as joins from "../protocol/join.ts";
 import { decode as decodeEnvelope } from "../protocol/jws.ts";
-import { rank } from "../protocol/roles.ts";
+import { KEMS, rank } from "../protocol/roles.ts";
 import { type Invite, type SphereState, ascending, isMember } from "../protocol/state.ts";
 import type { Intent } from "../sphere/intents.ts";
 import type { Link } from "../sphere/invitation.ts";
@@ -255,7 +255,8 @@ async function judge(ctx: Context, rep: Replica, h: string, compact: string): Pr
   if (asked.jti !== undefined && invite === undefined) code = "C_EXPIRED";
   const { id, name, byLink, iat, exp } = asked;
   const role = invite !== undefined && byLink ? invite.role : "member";
-  return { hash: h, sph: rep.sph, name, id, byLink, role, at: iat, exp, safety: safetyNumber(ctx.id, id), code };
+  const weak = [...asked.kems.values()].some(({ kem }) => KEMS.indexOf(kem) < KEMS.indexOf(state.policy.kem_min));
+  return { hash: h, sph: rep.sph, name, id, byLink, role, at: iat, exp, safety: safetyNumber(ctx.id, id), code, weak };
 }
 
 /** The request without regard to the invitation it names; undefined when it does not stand by itself either. */
@@ -301,6 +302,7 @@ export async function admit(
   const row = await ctx.store.get<Foreign>("request", h);
   if (asked === undefined || row === undefined) throw new NotFound("no such request");
   if (!asked.byLink && !options.confirmed) throw new UsageError("nothing proves who asks: compare the digits, then confirm");
+  if (asked.weak === true) throw new UsageError("a device that asks has a weaker receiving key than this sphere allows");
   const jti = asked.byLink ? jtiOf(row.jws) : undefined;
   const role = asked.byLink ? asked.role : options.role;
   await commits.commit(ctx, rep, (held): Intent[] => {
@@ -327,7 +329,7 @@ export async function autoAdmit(ctx: Context, sph: string): Promise<number> {
     try {
       await admit(ctx, sph, one.hash, { confirmed: false, role: "member" });
     } catch (error) {
-      const passing = [CheckFailed, RelayError, Unreachable, NotFound].some((kind) => error instanceof kind);
+      const passing = [CheckFailed, RelayError, Unreachable, NotFound, UsageError].some((kind) => error instanceof kind);
       if (passing) continue;
       throw error;
     }

@@ -14,6 +14,7 @@ import { type Json, type JsonObject, b64d, b64e } from "../protocol/encoding.ts"
 import type { Jwk } from "../protocol/ids.ts";
 import { decode } from "../protocol/jws.ts";
 import { type KeyLog, verifyChain } from "../protocol/keylog.ts";
+import { KEMS } from "../protocol/roles.ts";
 import { ascending, epochNumber } from "../protocol/state.ts";
 import { type Context, now } from "./context.ts";
 import type { DeviceInfo } from "./records.ts";
@@ -132,7 +133,8 @@ export async function identity(ctx: Context): Promise<{ ik: Jwk; certs: string[]
   const { ik, devices: all } = await klog(ctx);
   const own = all.get(ctx.dv);
   if (own === undefined) throw new DeviceRevoked("this device was removed from the account");
-  const others = [...all.values()].filter((cert) => cert.dv !== ctx.dv);
+  // Without those whose receiving key is weaker than this one's: they come in by themselves where they may (CLT-061).
+  const others = [...all.values()].filter((cert) => cert.dv !== ctx.dv && KEMS.indexOf(cert.kem) >= KEMS.indexOf(own.kem));
   return { ik, certs: [own.compact, ...others.map((cert) => cert.compact)] };
 }
 

@@ -6,7 +6,7 @@
  * `src/cloister/client/renewing.py`. Spec: CLT-034.
  */
 
-import { type DeviceKeys, device, packDevice, unpackDevice } from "../account/keys.ts";
+import { type DeviceKeys, device, newReceiving, packDevice, unpackDevice } from "../account/keys.ts";
 import { b64e } from "../protocol/encoding.ts";
 import { type Context, now, replica } from "./context.ts";
 import { type Note } from "./replica.ts";
@@ -33,7 +33,8 @@ export async function begin(ctx: Context): Promise<void> {
     return;
   }
   if (now(ctx) - since < LIFE || (await kept(ctx)) !== undefined) return;
-  const fresh = await device(ctx.keys.dkSeed, "xwing", ctx.rng(32));
+  const { kem } = ctx.keys;
+  const fresh = await device(ctx.keys.dkSeed, kem, await newReceiving(ctx.rng, kem));
   await ctx.store.step(async (tx) => {
     putSecret(tx, "oldDe", packDevice(ctx.keys));
     putSecret(tx, "device", packDevice(fresh));
@@ -49,7 +50,10 @@ export async function forgetOld(ctx: Context): Promise<void> {
   const present = b64e(ctx.keys.de);
   for (const [sph, note] of await ctx.store.list<Note>("sphere")) {
     if (note.status !== "active" && note.status !== "entering") continue;
-    const listed = (await replica(ctx, sph as string)).state?.devices.get(ctx.dv);
+    const { state } = await replica(ctx, sph as string);
+    const listed = state?.devices.get(ctx.dv);
+    // A sphere that keeps this device out lists no key of it, and will list the new one (CLT-061).
+    if (note.status === "entering" && state !== undefined && listed === undefined) continue;
     if (listed === undefined || b64e(listed.de) !== present) return;
   }
   await ctx.store.step(async (tx) => {

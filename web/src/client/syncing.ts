@@ -11,7 +11,8 @@ import {
   RelayError, Unreachable,
 } from "../errors.ts";
 import { b64e } from "../protocol/encoding.ts";
-import { activeDevicesOf, author, isMember } from "../protocol/state.ts";
+import { KEMS } from "../protocol/roles.ts";
+import { type SphereState, activeDevicesOf, author, isMember } from "../protocol/state.ts";
 import type { Intent } from "../sphere/intents.ts";
 import * as commits from "./commits.ts";
 import { type Context, replica } from "./context.ts";
@@ -237,6 +238,7 @@ export async function enterDevice(ctx: Context, entering: Replica): Promise<void
     await noted(ctx, sph, (note) => void (note.status = "removed"));
     return;
   }
+  if (author(state, ctx.dv) === undefined && tooWeak(ctx, state)) return;
   if (author(state, ctx.dv) === undefined) {
     const cert = (await meta<string>(ctx.store, "cert"))!;
     const renewed = await memory.renewed(ctx);
@@ -250,6 +252,11 @@ export async function enterDevice(ctx: Context, entering: Replica): Promise<void
     await keys.readMeta(ctx, now, tx);
     setMeta(tx, "stateDirty", true);
   });
+}
+
+/** Whether the policy keeps this device out for the kind of its receiving key; it waits for another (CLT-061). */
+export function tooWeak(ctx: Context, { policy }: SphereState): boolean {
+  return KEMS.indexOf(ctx.keys.kem) < KEMS.indexOf(policy.kem_min);
 }
 
 /** An own device that was revoked anywhere is revoked here too, with a new key (CLT-007). */

@@ -16,6 +16,7 @@ import { type Json, type JsonObject, b64e } from "../../src/protocol/encoding.ts
 import { jwkPublic } from "../../src/protocol/ids.ts";
 import { deviceSigner, identitySigner, sign } from "../../src/protocol/jws.ts";
 import * as keylog from "../../src/protocol/keylog.ts";
+import { sealTo } from "../../src/sphere/share.ts";
 import { hex } from "../ops/index.ts";
 import { serverPublic } from "../ops/srp.ts";
 import type { Source } from "./draw.ts";
@@ -82,6 +83,18 @@ export async function slotCases(m: Source): Promise<void> {
     m.keep("device", row);
     const ct = hex(await credentials.sealMkShare(account, other.dv, mine, roots));
     m.keep("open-mk-share", { ...row, account, sender: other.dv, mkv: roots.mkv, present: 0, ct }, ["ct"]);
+  }
+  await rsaShare(m);
+}
+
+/** A device with an RSA key, and a secret for it (SHR-007). */
+async function rsaShare(m: Source): Promise<void> {
+  const own = await keys.newDevice(m.bytes, "rsa4096");
+  m.keep("device", { dk_seed: hex(own.dkSeed), kem: own.kem, de_seed: hex(own.deSeed) });
+  const bound = m.bytes(40);
+  for (let n = 0; n < 3; n += 1) {
+    const ct = hex(await sealTo(own.kem, own.de, bound, m.bytes(32), m.bytes));
+    m.keep("rsa-share", { private: hex(own.deSeed), info: hex(bound), ct }, ["ct"]);
   }
 }
 
