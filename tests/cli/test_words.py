@@ -23,7 +23,7 @@ FORBIDDEN = re.compile(
 )
 # Families of ids whose last part is data.
 FAMILIES = ("weak.", "status.", "status-long.", "outbox.", "known.", "admit.", "secret.", "event.", "done.signup-",
-            "would.signup-", "verify.proves-", "fault.you-", "question.", "demo.")  # fmt: skip
+            "would.signup-", "note.mode-", "policy.", "verify.proves-", "fault.you-", "question.", "demo.")  # fmt: skip
 
 
 def _texts(entry: Any) -> list[str]:

@@ -11,12 +11,12 @@ from typing import Any, NoReturn
 
 import typer
 
-from cloister.cli import tree_keys, tree_own, tree_spheres
+from cloister.cli import tree_keys, tree_own, tree_rules, tree_spheres
 from cloister.cli.faults import INTERRUPTED, USAGE, Refused
 from cloister.cli.grammar import app, path_of
 
 # Importing a module declares its commands.
-DECLARED = (tree_own, tree_spheres, tree_keys)
+DECLARED = (tree_own, tree_spheres, tree_rules, tree_keys)
 
 
 def root() -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,18 +18,29 @@ sphere = add(app, "sphere", "Make, list, inspect and leave spheres.")
 def sphere_new(
     title: Annotated[str, typer.Argument(metavar="TITLE", help="What members call it; the server never sees it.")],
     open_: Annotated[bool, typer.Option("--open", help="Not encrypted: the server can read it.")] = False,
+    public: Annotated[bool, typer.Option("--public", help="Not encrypted: anybody with its link can read it.")] = False,
     custody: Annotated[
         str, typer.Option("--custody", metavar="synced|device", help="Where members' keys may be kept.")
     ] = "synced",
+    delivery: Annotated[
+        str,
+        typer.Option(
+            "--delivery", metavar="pairwise|live", help="How keys travel; live: only between connected devices."
+        ),
+    ] = "pairwise",
     history: Annotated[
-        str, typer.Option("--history", metavar="all|since-join|none", help="What newcomers can read.")
+        str, typer.Option("--history", metavar="all|since-join|days:N|none", help="What newcomers can read.")
     ] = "all",
     topic: Annotated[str, typer.Option("--topic", metavar="TEXT", help="A line under the title.")] = "",
 ) -> None:
     """Make a sphere, encrypted unless you say --open."""
     from cloister.cli.commands import spheres
 
-    shell.go(spheres.new(shell.current(), title, open_, custody, history, topic))
+    shell.go(spheres.new(shell.current(), title, _mode(open_, public), custody, delivery, history, topic))
+
+
+def _mode(open_: bool, public: bool) -> Literal["e2ee", "open", "public"]:
+    return "public" if public else "open" if open_ else "e2ee"
 
 
 @sphere.command("ls", cls=Command)
@@ -185,11 +196,12 @@ def send(
     name: SphereName,
     text: Annotated[str, typer.Argument(metavar="[TEXT|-]", help="The message; - reads it from standard input.")] = "",
     re: Annotated[str, typer.Option("--re", metavar="MSG", help="Comment on this message.")] = "",
+    openly: Annotated[bool, typer.Option("--openly", help="This one in clear, where the rules allow it.")] = False,
 ) -> None:
     """Send a message. Without TEXT it asks, and nothing stays in the shell's history."""
     from cloister.cli.commands import talk
 
-    shell.go(talk.send(shell.current(), name, text, re))
+    shell.go(talk.send(shell.current(), name, text, re, openly=openly))
 
 
 @app.command(cls=Command)
@@ -200,9 +212,15 @@ def read(
     limit: Annotated[int, typer.Option("--limit", metavar="N", help="At most the last N.", min=1)] = 50,
     ids: Annotated[bool, typer.Option("--ids", help="With the id of each message.")] = False,
 ) -> None:
-    """Read messages, oldest first, from this machine's verified copy."""
+    """Read messages, oldest first, from this machine's verified copy. With - a public sphere by its link, which is
+    read from standard input."""
     from cloister.cli.commands import talk
 
+    if name == "-":
+        from cloister.cli.commands import visiting
+
+        shell.go(visiting.read(shell.current(), since, limit, ids))
+        return
     shell.go(talk.read(shell.current(), name, unread, since, limit, ids))
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 from cloister.cli import times
+from cloister.cli.commands import rules
 from cloister.cli.escape import escape
 from cloister.cli.faults import USAGE, Refused
 from cloister.cli.output import OCHRE, say
 from cloister.cli.shell import Shell, opened, synced
 
 _HISTORY = ("all", "since-join", "none")
+Mode = Literal["e2ee", "open", "public"]
 
 
-async def new(shell: Shell, title: str, open_: bool, custody: str, history: str, topic: str) -> None:
+async def new(shell: Shell, title: str, mode: Mode, custody: str, delivery: str, history: str, topic: str) -> None:
     """Make a sphere."""
+    if delivery not in ("pairwise", "live"):
+        raise Refused("one-of", USAGE, flag="--delivery", allowed="pairwise, live")
     if custody not in ("synced", "device"):
         raise Refused("one-of", USAGE, flag="--custody", allowed="synced, device")
     if history not in _HISTORY and not history.startswith("days:"):
@@ -24,11 +28,17 @@ async def new(shell: Shell, title: str, open_: bool, custody: str, history: str,
         return
     async with opened(shell) as client:
         made = await client.create_sphere(
-            title, mode="open" if open_ else "e2ee", custody=custody, topic=topic, policy={"history": history}  # type: ignore[arg-type]
+            title, mode=mode, custody=custody, delivery=delivery, topic=topic,  # type: ignore[arg-type]
+            policy={"history": history},
         )  # fmt: skip
         info = made.info
-        said = say("done.sphere-open" if open_ else "done.sphere", title=info.title, n=info.epoch)
-        shell.out.result({"sphere": info.sph, "title": info.title, "mode": info.mode, "key": info.epoch}, said)
+        said = say("done.sphere" if mode == "e2ee" else "done.sphere-open", title=info.title, n=info.epoch)
+        row = {"sphere": info.sph, "title": info.title, "mode": info.mode, "key": info.epoch}
+        if mode == "public":
+            said = made.public_link()
+            row["link"] = said
+            shell.out.note(say("done.public-on", title=info.title))
+        shell.out.result(row, said)
 
 
 async def ls(shell: Shell, *, past: bool) -> None:
@@ -75,13 +85,20 @@ async def show(shell: Shell, name: str) -> None:
             return
         keys = sphere.keys()
         missing = [n for n, here in keys if not here]
-        lines.append(say("show.encrypted" if info.mode == "e2ee" else "show.open"))
+        lines.append(say({"e2ee": "show.encrypted", "open": "show.open", "public": "show.public"}[info.mode]))
+        if info.switched is not None:
+            lines.append(rules.switched(info.switched))
         if info.mode == "e2ee":
             lines.append(say("show.key", n=info.epoch, made=len(keys)))
             if info.marked:
                 lines.append(say("show.marked"))
+            older = sphere.older_keys()
+            missing = [n for n in missing if n not in older]
             if missing:
                 lines.append(say("show.missing", keys=", ".join(map(str, missing))))
+            if older:
+                lines.append(say("show.older", n=len(older)))
+            lines.append(rules.history_line(sphere.policy))
             lines.append(say("show.custody-synced" if info.custody == "synced" else "show.custody-device"))
             lines.append(_saved(info))
         people = sphere.people()
@@ -90,6 +107,7 @@ async def show(shell: Shell, name: str) -> None:
         if strangers:
             more = f" … {len(strangers)}" if len(strangers) > 10 else ""
             lines.append(say("show.unknown", names_raw=", ".join(strangers[:10]) + more))
+        lines += [say("note.wish", name=wish.name, title=info.title) for wish in sphere.wishes()]
         lines.append(say("show.log", n=info.seq + 1))
         if not info.confirmed_by_inviter:
             lines.append(say("show.unconfirmed"))

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from cloister.cli import times
+from cloister.cli.commands import rules
 from cloister.cli.escape import escape
-from cloister.cli.faults import LOCKED, NOT_FOUND, QUEUED, STOPPED, UNREADABLE, USAGE, Refused
+from cloister.cli.faults import FAILED, LOCKED, NOT_FOUND, QUEUED, STOPPED, UNREADABLE, USAGE, Refused
 from cloister.cli.output import BOLD, DIM, OCHRE, say
 from cloister.cli.shell import Shell, opened, synced
 from cloister.errors import words
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 MAX_STDIN = 1 << 20
 
 
-async def send(shell: Shell, name: str, text: str, re: str) -> None:
+async def send(shell: Shell, name: str, text: str, re: str, *, openly: bool = False) -> None:
     """Send one message; exit 6 when it waits."""
     from cloister.client.records import OutboxItem
 
@@ -40,8 +41,11 @@ async def send(shell: Shell, name: str, text: str, re: str) -> None:
         info = sphere.info
         if info.status != "active":
             raise Refused("not-in-sphere", NOT_FOUND, title=info.title, code="C_NOT_MEMBER")
+        openly = openly and info.mode == "e2ee"
+        if openly and not sphere.policy.plaintext:
+            raise Refused("no-openly", NOT_FOUND, title=info.title, code="E_FORBIDDEN")
         if not text:
-            prompt = "ask.text-open" if info.mode != "e2ee" else "ask.text"
+            prompt = "ask.text-open" if openly or info.mode != "e2ee" else "ask.text"
             if shell.secrets.terminal is None:
                 raise Refused("no-text", LOCKED)
             text = shell.secrets.ask(prompt, n=info.members)
@@ -49,12 +53,15 @@ async def send(shell: Shell, name: str, text: str, re: str) -> None:
                 raise Refused("nothing-to-send", USAGE)
         if shell.would("would.send", title=info.title):
             return
+        if openly and not shell.secrets.agree("ask.openly", default=False):
+            raise Refused("not-openly", FAILED, code="L_USAGE")
+        await _seen_mode(shell, sphere)
         if info.marked:
             shell.out.note(say("note.new-key-first"))
         shell.kept = "kept.message"
         reply = sphere.message(re) if re else None
         before = info.epoch
-        sent = await sphere.send(text, reply)
+        sent = await sphere.send(text, reply, openly=openly)
         if isinstance(sent, OutboxItem):
             stop = sphere.info.stop
             if stop is not None:
@@ -73,6 +80,17 @@ async def send(shell: Shell, name: str, text: str, re: str) -> None:
                 shell.out.result(row)
             else:
                 shell.out.note(say("done.sent", time=times.short(sent.at)))
+
+
+async def _seen_mode(shell: Shell, sphere: Sphere) -> None:
+    """Before the first text that the server can read: who made it so, and a yes on the terminal. Without one the text
+    waits with its question (CLT-016); ``--yes`` is no answer to it."""
+    found = sphere.info.switched
+    if found is None or shell.secrets.terminal is None or shell.flags.yes:
+        return
+    shell.out.note(rules.switched(found))
+    if shell.secrets.agree("ask.understand", default=False):
+        await sphere.accept_mode()
 
 
 def _waits(item: Any) -> None:
@@ -264,6 +282,10 @@ def _words_of(event: Event, title: str) -> str:
         )
     if isinstance(event, kinds.MemberRemoved):
         return say("event.left" if event.left else "event.removed", **fields)
+    if isinstance(event, kinds.ModeChanged):
+        date, since = times.short(event.at), times.short(event.since) if event.since else ""
+        name = f"event.mode-{event.mode}" + ("-first" if event.mode == "e2ee" and not since else "")
+        return say(name, title=title, by=event.by, date=date, since=since)
     if isinstance(event, kinds.ItemHeld):
         return say("event.ItemHeld", title=title, question=say(f"question.{event.item.question}"), id=event.item.id[:6])
     name = f"event.{type(event).__name__}"
