@@ -34,6 +34,7 @@ from cloister.client import (
     doctor,
     enrol,
     export,
+    invited,
     joining,
     memory,
     outbox,
@@ -53,6 +54,7 @@ from cloister.client.records import (
     DeviceInfo,
     Finding,
     Imported,
+    Invitation,
     OutboxItem,
     Pending,
     Request,
@@ -563,6 +565,19 @@ class Client:
         await self.relay.withdraw_join(pending.hash)
         with self.context.store.step():
             self.context.store.run("DELETE FROM request WHERE h = ? AND mine = 1", pending.hash)
+
+    def invitations(self) -> list[Invitation]:
+        """Invitations that people of common spheres sent to this account (CLT-053)."""
+        return invited.waiting(self.context)
+
+    async def accept_invitation(self, wanted: str) -> Pending:
+        """Ask to join by an invitation that came (id or unique beginning). Raises NotFound, Forbidden when closed."""
+        h = await invited.accept(self.context, wanted)
+        return next(one for one in joining.pending(self.context) if one.hash == h)
+
+    async def decline_invitation(self, wanted: str) -> None:
+        """Forget an invitation; nobody is told. Raises NotFound."""
+        invited.decline(self.context, wanted)
 
     async def requests(self, sphere: Sphere | str) -> list[Request]:
         """Join requests of one sphere."""

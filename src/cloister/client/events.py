@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cloister.client.records import Message, OutboxItem, Request, Stop
+from cloister.client.records import Invitation, Message, OutboxItem, Request, Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +136,13 @@ class ModeChanged(Event):
 @dataclass(frozen=True, slots=True)
 class JoinRequested(Event):
     request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Invited(Event):
+    """Somebody known invites this account to a sphere. ``sph`` is empty: this account is not in it (CLT-053)."""
+
+    invitation: Invitation
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,7 @@ def find(rows: list[Person], wanted: str) -> Person:
     exact = [p for p in rows if text in (p.name.lower(), p.petname.lower(), p.login, p.id.lower())]
     found = exact or [p for p in rows if text and p.name.lower().startswith(text)]
     found = found or [p for p in rows if len(wanted) >= 6 and p.id.startswith(wanted)]
+    found = list({p.id: p for p in found}.values())
     if not found:
         raise NotFound("nobody here has that name")
     if len(found) > 1:

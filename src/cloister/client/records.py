@@ -303,6 +303,19 @@ class PublicInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Invitation:
+    """Somebody of a common sphere (``via``) invites this account; ``label`` is what they call the sphere (CLT-053)."""
+
+    id: str
+    sph: str
+    label: str
+    by: str
+    name: str
+    via: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class SeenRow:
     """The relay's row for one message, decoded, beside what this device reads (the server's-eye view)."""
 

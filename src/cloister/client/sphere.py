@@ -16,6 +16,7 @@ from cloister.client import (
     commits,
     export,
     holders,
+    invited,
     joining,
     keys,
     memory,
@@ -156,19 +157,29 @@ class Sphere:
         role: str = "member",
         admit: Literal["ask", "auto"] = "ask",
         label: str | None = None,
+        *,
+        to: str = "",
     ) -> InviteLink:
-        """Commit an invite entry and return its link (label None: the title). Needs the relay: Unreachable."""
+        """Commit an invite entry and return its link (label None: the title). Needs the relay: Unreachable.
+
+        ``to`` names somebody of another sphere of this account: the link is sent to that person's devices, and that
+        person is admitted when asking by it (CLT-053). Raises NotFound, UsageError.
+        """
         ctx = self._ctx
         if role not in RANK or role == "owner":
             raise UsageError("a link can make admins, members and guests")
+        meant = invited.whom(ctx, self._state, to) if to else None
         jti, seed, exp = ctx.rng(16), ctx.rng(invitation.SEED_LENGTH), ctx.now() + for_seconds
         ipk = invitation.key_pair(seed, self.sph, jti)[1]
         with ctx.store.step():
-            kept = {**ctx.store.get("invites", {}), b64e(jti): {"sph": self.sph, "seed": b64e(seed), "exp": exp}}
-            ctx.store.put("invites", kept)
+            own = {"sph": self.sph, "seed": b64e(seed), "exp": exp, **({"for": meant.id} if meant is not None else {})}
+            ctx.store.put("invites", {**ctx.store.get("invites", {}), b64e(jti): own})
             ctx.store.put("state_dirty", True)
         await self._commit(lambda _: [compose.Invite(jti, ipk, exp, role, uses, admit)])
-        return InviteLink(self._link(jti, seed, label), self.sph, b64e(jti), uses, exp, role, admit)
+        url = self._link(jti, seed, label)
+        if meant is not None:
+            await invited.send(ctx, invitation.parse(url), meant.id)
+        return InviteLink(url, self.sph, b64e(jti), uses, exp, role, admit)
 
     def _link(self, jti: bytes, seed: bytes, label: str | None) -> str:
         rep = self._rep
