@@ -218,6 +218,15 @@ def synced(ctx: Context, rep: Replica) -> bool:
     return rep.state is not None and rep.state.custody == "synced" and not memory.only_here(ctx, rep)
 
 
+def in_slots(ctx: Context, rep: Replica) -> bool:
+    """Whether the running key of an encrypted sphere lies in the account's slots, as far as this device knows."""
+    state = rep.known[0]
+    if state.mode != "e2ee" or state.custody != "synced":
+        return False
+    row = ctx.store.one("SELECT slot FROM epoch_key WHERE sph = ? AND n = ?", rep.sph, state.ep)
+    return row is not None and row[0] != 0
+
+
 async def put_slots(ctx: Context, rep: Replica) -> None:
     """Write slots of keys not yet stored for the account (SLOT-010).
 

@@ -107,6 +107,7 @@ class SphereInfo:
     switched: Switch | None = None
     saved: int = 0
     kem_min: str = "xwing"
+    only_here: bool = False
     too_weak: bool = False
 
 

@@ -96,6 +96,7 @@ def sphere_info(ctx: Context, rep: Replica) -> SphereInfo:
         switched=Switch(**note["switched"]) if "switched" in note else None,
         saved=export.saved(ctx, rep.sph),
         kem_min=state.policy.kem_min if state is not None else "xwing",
+        only_here=memory.only_here(ctx, rep),
         too_weak=status == "asked" and state is not None and syncing.too_weak(ctx, state),
     )
 
@@ -483,20 +484,37 @@ class Sphere:
         await self._commit(make)
 
     async def set_custody(self, custody: Literal["synced", "device"]) -> None:
-        """Owner only: whether members may keep keys in their accounts' slots (synced) or on devices only."""
+        """Owner only: whether members may keep keys in their accounts' slots (synced) or on devices only.
+
+        With device a new key is made in the same commit, since those of before may lie in slots (CLT-035). Raises
+        UsageError without a second device or a saved copy.
+        """
         if custody == "device":
             memory.require_second_copy(self._ctx, self._rep)
 
         def make(rep: Replica) -> Sequence[compose.Intent]:
-            return [] if rep.known[0].custody == custody else [compose.SetCustody(custody)]
+            state = rep.known[0]
+            if state.custody == custody:
+                return []
+            fresh = custody == "device" and state.mode == "e2ee"
+            return [compose.SetCustody(custody), *([compose.Rotate()] if fresh else [])]
 
         await self._commit(make)
 
     async def keep_only_here(self, only: bool = True) -> None:
-        """Keep this sphere's keys on this account's devices only, never in slots at the relay (own choice)."""
+        """Keep this sphere's keys on this account's devices only, never in slots at the relay (own choice).
+
+        A new key is made where this person may, since those of before may lie in slots (CLT-035). Raises UsageError
+        without a second device or a saved copy.
+        """
+        if only == memory.only_here(self._ctx, self._rep):
+            return
         if only:
             memory.require_second_copy(self._ctx, self._rep)
         memory.set_setting(self._ctx, f"only.{self.sph}", only)
+        state = self._state
+        if only and keys.in_slots(self._ctx, self._rep) and state.members[self._ctx.id].role != "guest":
+            await self.rotate()
 
     async def save_keys(self, passphrase: str = "") -> SavedKeys:
         """All keys of this sphere that are here, as a text to keep and the code that opens it (CLT-060).
