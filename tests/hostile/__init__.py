@@ -15,6 +15,7 @@
 | T-S9 flipped bytes | test_flips | the tag: another master key is used; signature, tag and kc of shares |
 | T-S10 switches | test_switches | entry signatures: words leave in clear |
 | T-S12 removed member | test_removed | recipients from the log; rotate-then-speak; slots under a key of the relay |
+| T-S13 live transfer | test_live_transfer | signatures; kc; memory of asks; the time |
 | T-M1 to T-M3, T-M5, T-M8 | test_members | beside each test |
 | T-M4 | test_races, test_relay_races | beside each test |
 | T-B4 | test_enumeration | beside each test |
