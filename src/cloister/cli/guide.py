@@ -57,6 +57,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "cloister sphere leave": ("cloister sphere leave harbour",),
     "cloister sphere seen": ("cloister sphere seen harbour --last", "cloister sphere seen harbour 4kT9"),
     "cloister sphere log": ("cloister sphere log harbour", "cloister sphere log harbour --limit 5 --json"),
+    "cloister sphere ask": ("cloister sphere ask harbour",),
     "cloister sphere carry-on": ("cloister sphere carry-on harbour",),
     "cloister sphere encrypt": (
         "cloister sphere encrypt harbour off",
@@ -77,9 +78,10 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "cloister invite": (
         "cloister invite harbour --for 1d",
         "cloister invite harbour --uses 5 --auto --qr",
+        "cloister invite board --to bo",
         "cloister invite harbour --ls",
     ),
-    "cloister join": ("cloister join", "cloister join - < link.txt"),
+    "cloister join": ("cloister join", "cloister join - < link.txt", "cloister join --from ada"),
     "cloister approve": ("cloister approve harbour", "cloister approve harbour bo --yes"),
     "cloister people": ("cloister people ls harbour", "cloister people remove harbour cy"),
     "cloister people ls": ("cloister people ls harbour",),

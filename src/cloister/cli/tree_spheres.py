@@ -95,6 +95,14 @@ def sphere_log(
     shell.go(spheres.log(shell.current(), name, limit))
 
 
+@sphere.command("ask", cls=Command)
+def sphere_ask(name: SphereName) -> None:
+    """Ask members for messages that the server does not show, or shows damaged."""
+    from cloister.cli.commands import upkeep
+
+    shell.go(upkeep.ask(shell.current(), name))
+
+
 @sphere.command("carry-on", cls=Command)
 def sphere_carry_on(name: SphereName) -> None:
     """Go on after a stop that you have looked into. A proven fork cannot be waved through."""
@@ -113,14 +121,20 @@ def invite(
     for_: Annotated[str, typer.Option("--for", metavar="TIME", help="How long it works: 30m, 12h, 7d.")] = "7d",
     role: Annotated[str, typer.Option("--role", metavar="member|guest|admin", help="What they become.")] = "member",
     auto: Annotated[bool, typer.Option("--auto", help="Admit them unasked: making the link is your yes.")] = False,
+    to: Annotated[
+        str, typer.Option("--to", metavar="NAME", help="Send it to somebody of another sphere of yours.")
+    ] = "",
     qr: Annotated[bool, typer.Option("--qr", help="Also draw it as a QR code.")] = False,
     ls: Annotated[bool, typer.Option("--ls", help="List open invitations instead.")] = False,
     withdraw: Annotated[str, typer.Option("--withdraw", metavar="ID", help="Close an invitation instead.")] = "",
 ) -> None:
     """Make a link that lets somebody ask to be let in. It is a secret."""
-    from cloister.cli.commands import people
+    from cloister.cli.commands import invited, people
 
-    shell.go(people.invite(shell.current(), name, uses, for_, role, auto, qr, ls, withdraw))
+    if to:
+        shell.go(invited.invite(shell.current(), name, to, uses, for_, role))
+    else:
+        shell.go(people.invite(shell.current(), name, uses, for_, role, auto, qr, ls, withdraw))
 
 
 @app.command(cls=Command)
@@ -129,11 +143,16 @@ def join(
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Ask and end; look again later.")] = False,
     login: Annotated[str, typer.Option("--name", metavar="NAME", help="Your name, for a new account.")] = "",
     device: Annotated[str, typer.Option("--device", metavar="TEXT", help="What to call this device.")] = "",
+    from_: Annotated[str, typer.Option("--from", metavar="NAME", help="Accept the invitation this person sent.")] = "",
+    decline: Annotated[bool, typer.Option("--decline", help="With --from: forget it instead.")] = False,
 ) -> None:
-    """Come in by an invitation link; makes an account if you have none."""
-    from cloister.cli.commands import people
+    """Come in by an invitation, sent to you or by a link; makes an account if you have none."""
+    from cloister.cli.commands import invited, people
 
-    shell.go(people.join(shell.current(), source, login, wait=not no_wait, device=device))
+    if from_ or decline:
+        shell.go(invited.answer(shell.current(), from_, wait=not no_wait, decline=decline))
+    else:
+        shell.go(people.join(shell.current(), source, login, wait=not no_wait, device=device))
 
 
 @app.command(cls=Command)

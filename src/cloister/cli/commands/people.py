@@ -110,7 +110,7 @@ async def join(shell: Shell, source: str, login: str, *, wait: bool, device: str
             except Forbidden:
                 raise Refused("invite-closed", NOT_FOUND, code="E_FORBIDDEN") from None
         shell.out.close_line()
-        await _wait(shell, client, client.pending()[-1], wait=wait, proof="~" in link)
+        await wait_for(shell, client, client.pending()[-1], wait=wait, proof="~" in link)
 
 
 def _link(shell: Shell, source: str) -> str:
@@ -141,11 +141,16 @@ async def _join_with(shell: Shell, client: Client, source: str, *, wait: bool) -
     if source != "-" and any(one.hash in before and one.state == "declined" for one in client.pending()):
         raise Refused("declined", NOT_FOUND, code="E_FORBIDDEN")
     asked = [one for one in client.pending() if one.state == "asked"]
+    if source != "-" and shell.secrets.given("link") is None and shell.secrets.terminal is not None:
+        from cloister.cli.commands import invited
+
+        if await invited.offer(shell, client, wait=wait):
+            return
     if asked and source != "-" and shell.secrets.given("link") is None:
         title = asked[-1].label or asked[-1].sph[:9]
         link = shell.secrets.ask("ask.link-or-wait", hidden=True, source="link", title=title).strip()
         if not link:
-            await _wait(shell, client, asked[-1], wait=wait, proof=False)
+            await wait_for(shell, client, asked[-1], wait=wait, proof=False)
             return
     else:
         link = _link(shell, source)
@@ -155,10 +160,10 @@ async def _join_with(shell: Shell, client: Client, source: str, *, wait: bool) -
         pending = await client.join(link)
     except Forbidden:
         raise Refused("invite-closed", NOT_FOUND, code="E_FORBIDDEN") from None
-    await _wait(shell, client, pending, wait=wait, proof="~" in link)
+    await wait_for(shell, client, pending, wait=wait, proof="~" in link)
 
 
-async def _wait(shell: Shell, client: Client, pending: Pending, *, wait: bool, proof: bool) -> None:
+async def wait_for(shell: Shell, client: Client, pending: Pending, *, wait: bool, proof: bool) -> None:
     """Until somebody answers. Ctrl-C keeps the request; the same command goes on waiting."""
     out, shell.kept = shell.out, "kept.request"
     label = out.name(pending.label) if pending.label else pending.sph[:9]

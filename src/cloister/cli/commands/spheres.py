@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, Literal
 
 from cloister.cli import times
-from cloister.cli.commands import rules
+from cloister.cli.commands import invited, rules
 from cloister.cli.escape import escape
 from cloister.cli.faults import USAGE, Refused
 from cloister.cli.output import OCHRE, say
@@ -63,6 +63,8 @@ async def ls(shell: Shell, *, past: bool) -> None:
             table = [row[1:] for row in table]  # type: ignore[misc]
         rows = [_info(one) for one in found]
         shell.out.rows("spheres", rows, table, say("empty.spheres"))
+        for line in invited.lines(client):
+            shell.out.note(line)
 
 
 def _info(one: Any) -> dict[str, Any]:

@@ -280,6 +280,9 @@ def _words_of(event: Event, title: str) -> str:
             title=title,
             name=event.request.name,
         )
+    if isinstance(event, kinds.Invited):
+        one = event.invitation
+        return say("note.invited", name=one.name, label=one.label or one.sph[:9])
     if isinstance(event, kinds.MemberRemoved):
         return say("event.left" if event.left else "event.removed", **fields)
     if isinstance(event, kinds.ModeChanged):

@@ -39,6 +39,24 @@ async def doctor(shell: Shell, name: str) -> None:
             shell.out.note(say("doctor.fine", n=len(found)))
 
 
+async def ask(shell: Shell, name: str) -> None:
+    """Ask for missing messages."""
+    async with opened(shell) as client:
+        await synced(shell, client)
+        sphere = client.sphere(name)
+        missing, title = sphere.missing(), sphere.info.title
+        if not missing:
+            shell.out.result({"missing": {}, "asked": []}, say("done.none-missing", title=title))
+            return
+        if shell.would("would.ask-messages", title=title):
+            return
+        asked = await sphere.ask_messages()
+        for who, count in missing.items():
+            shell.out.result({}, say("done.missing", n=count, name=who))
+        said = say("done.asked-messages", names_raw=", ".join(map(shell.out.name, asked))) if asked else ""
+        shell.out.result({"missing": missing, "asked": asked}, said or say("done.nobody-asked", title=title))
+
+
 async def rotate(shell: Shell, name: str, why: str) -> None:
     """Make a new key."""
     async with opened(shell) as client:
