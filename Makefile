@@ -77,6 +77,8 @@ web: web/node_modules/.installed  ## types and the shared vectors in the second 
 bench: .venv/.bench  ## measure beside the peers; writes bench/results/*.json and docs/benchmarks.md
 	PYTHONPATH=src:. $(BIN)/python -m bench.bench_srp --save
 	PYTHONPATH=src:. $(BIN)/python -m bench.bench_sdk --save
+	PYTHONPATH=src:. $(BIN)/python -m bench.rotation --save
+	PYTHONPATH=src:. $(BIN)/python -m bench.catchup --save
 	PYTHONPATH=src:. $(BIN)/python -m bench.restart
 	PYTHONPATH=src:. $(BIN)/python -m bench.oracle
 	PYTHONPATH=src:. $(BIN)/python -m bench.relay $(ARGS)

@@ -1,12 +1,11 @@
-"""What reading costs a member: verify and open messages, beside Megolm's decrypt, and rotation beside bare seals.
+"""What reading costs a member: verify and open messages, beside Megolm's decrypt.
 
 - live: compact strings in memory, one call per message (a signature each), to opened payloads
 - sync: the same in pages of 100 of one sender (one signature per page), 100,000 messages unless told otherwise
 - Megolm: vodozemac's InboundGroupSession.decrypt of as many messages of the same plaintext size
-- rotation: composing the whole commit for 1,000 members beside a bare loop of the same HPKE seals
 
-Ratios are of processor time for the first three and of wall time for rotation (it uses a second thread), the best of
-several rounds, interleaved. Storing and indexing are not in it. Needs requirements/bench.txt.
+Ratios are of processor time, the best of several rounds, interleaved. Storing and indexing are not in it. Needs
+requirements/bench.txt.
 
     PYTHONPATH=src:. python bench/bench_sdk.py [--messages 100000] [--rounds 5] [--save]
 """
@@ -21,10 +20,8 @@ from collections.abc import Callable
 from typing import Any
 
 from bench import results
-from cloister import crypto
-from cloister.protocol.state import Device
-from cloister.sphere import compose, run, share
-from vectors.generate._sphere import NOW, Person, Sphere, author, text
+from cloister.sphere import run
+from vectors.generate._sphere import Person, Sphere, text
 
 PAGE = 100
 WORDS = 950  # with its JSON and padding a message of 1 kB
@@ -82,56 +79,13 @@ def reading(count: int, rounds: int) -> dict[str, Any]:
     }
 
 
-def rotation(members: int, rounds: int) -> dict[str, Any]:
-    sphere = Sphere(Person("ada"))
-    devices = {}
-    for i in range(members):
-        public = crypto.hpke_public("xwing", i.to_bytes(32, "big"))
-        dv = f"dv-{i:042d}A"
-        devices[dv] = Device(dv, sphere.owner.handle, bytes(32), "xwing", public, crypto.sha256(public), "active", 1)
-    # The log machine is not in question here: the state simply has the devices of 1,000 members.
-    state = sphere.state
-    object.__setattr__(state, "devices", {**state.devices, **devices})
-    me = author(sphere.owner)
-
-    def whole() -> None:
-        draft = compose.compose(
-            state, sphere.history, me, [compose.Rotate()], now=NOW, rng=os.urandom, keys=sphere.keys,
-            meta_text=sphere.meta,
-        )  # fmt: skip
-        assert len(draft.commit.wraps) == members
-
-    party = share.Party(me.id, me.dv)
-    infos = [share.info(state.epoch, state.sph, party, share.Party(d.owner, d.dv), "xwing") for d in devices.values()]
-
-    def bare() -> None:
-        for device, info in zip(devices.values(), infos, strict=True):
-            crypto.hpke_seal("xwing", device.de, info, bytes(32))
-
-    bare()  # the receiving keys are parsed once, for both sides
-    best = {"compose": 1e9, "bare_seals": 1e9}
-    for _ in range(rounds):
-        best["bare_seals"] = min(best["bare_seals"], clock(bare, time.perf_counter))
-        best["compose"] = min(best["compose"], clock(whole, time.perf_counter))
-    return {
-        "members": members,
-        "ms": {name: round(seconds * 1e3, 1) for name, seconds in best.items()},
-        "compose_over_bare": round(best["compose"] / best["bare_seals"], 2),
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--members", type=int, default=1000)
     parser.add_argument("--save", action="store_true", help="write bench/results/sdk.json")
     args = parser.parse_args()
-    result = {
-        "machine": results.machine(),
-        "reading": reading(args.messages, args.rounds),
-        "rotation": rotation(args.members, args.rounds),
-    }
+    result = {"machine": results.machine(), "reading": reading(args.messages, args.rounds)}
     if args.save:
         results.save("sdk", result)
     print(json.dumps(result, indent=1))

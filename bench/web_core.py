@@ -20,6 +20,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page
 
 from bench import bench_sdk
+from bench.rotation import rotation
 from cloister import crypto
 from cloister.protocol.encoding import b64e
 from cloister.sphere import run
@@ -131,7 +132,7 @@ def measure(browser: Browser, count: int, members: int, rounds: int = 3) -> list
                 note("rotation", "chromium", page.evaluate(ASK, {"asked": {"act": "rotate"}, "from": ""}))
             page.close()
             server.shutdown()
-    note("rotation", "python", bench_sdk.rotation(members, rounds)["ms"]["compose"])
+    note("rotation", "python", rotation(members, rounds)["ms"]["compose"])
     rows = {
         "live": ("verify and open, one message at a time", len(few), "µs a message"),
         "sync": (f"cold sync in pages of {bench_sdk.PAGE}", count, "µs a message"),
