@@ -6,10 +6,10 @@
  */
 
 import type { Policy } from "../protocol/state.ts";
-import type { Event } from "./events.ts";
+import type { Event, KeyAsked } from "./events.ts";
 import type {
-  AccountInfo, DeviceInfo, Finding, InviteInfo, InviteLink, KeyWish, LogLine, Message, OutboxItem, Pending, Person, Request, Row,
-  Rows, SeenRow, ServerInfo, SessionInfo, SphereInfo, SyncReport,
+  AccountInfo, DeviceInfo, Finding, Imported, InviteInfo, InviteLink, KeyWish, LogLine, Message, OutboxItem, Pending,
+  Person, Request, Row, Rows, SavedInfo, SavedKeys, SeenRow, ServerInfo, SessionInfo, SphereInfo, SyncReport,
 } from "./records.ts";
 
 /** A named step of long work (key derivation, first sync), for the line under the button. `of` 0: unknown. */
@@ -68,12 +68,17 @@ export interface KeyLine {
   readonly at: number;
   readonly byName: string;
   readonly why: readonly string[];
+  /** Whether the history policy gives it to this device; who can supply it and when it was asked for, while it is missing. */
+  readonly granted: boolean;
+  readonly holders: readonly string[];
+  readonly asked: number;
 }
 
 /** What a new sphere is to be; the policy's members as in the log, others as usual (ROLE-017). */
 export interface NewSphere {
   readonly mode?: "e2ee" | "open" | "public";
   readonly custody?: "synced" | "device";
+  readonly delivery?: "pairwise" | "live";
   readonly topic?: string;
   readonly policy?: Readonly<Partial<Policy>>;
 }
@@ -127,6 +132,8 @@ export interface Api {
   setPolicy(sph: string, changes: Readonly<Partial<Policy>>): Promise<void>;
   /** Owner only. A title in `title` is one for everybody to read; without it what was sealed stays sealed (CLT-042). */
   setMode(sph: string, mode: "e2ee" | "open" | "public", title?: string): Promise<void>;
+  /** The link by which anybody reads a public sphere. No secret. */
+  publicLink(sph: string): Promise<string>;
   /** The person has seen that the server can read here now (`SphereInfo.switched`). */
   acceptMode(sph: string): Promise<void>;
   leave(sph: string): Promise<void>;
@@ -187,8 +194,25 @@ export interface Api {
   wishes(sph: string): Promise<readonly KeyWish[]>;
   shareOlder(sph: string, id: string): Promise<number>;
   declineOlder(sph: string, id: string): Promise<void>;
+  /** Ask whoever is connected for missing keys: `KeyOffered` with digits follows, then `KeyReceived` or `TransferEnded`. */
+  askLive(sph: string): Promise<{ readonly name: string; readonly reached: number }>;
+  /** Asks of others that wait for this person's word. */
+  transfers(sph: string): Promise<readonly KeyAsked[]>;
+  giveLive(sph: string, name: string): Promise<void>;
+  endLive(sph: string, name: string, why: "different" | "refused"): Promise<void>;
+  /** Whether this device gives keys of the sphere without asking (LIVE-012). */
+  provides(sph: string): Promise<boolean>;
+  setProvides(sph: string, on: boolean): Promise<void>;
   setCustody(sph: string, custody: "synced" | "device"): Promise<void>;
   keepOnlyHere(sph: string, only: boolean): Promise<void>;
+  /**
+   * Keys of a sphere as a sealed text and its code: the one answer that carries what opens a key, and only for who has just
+   * typed what opens this device (`unlock`: its PIN, else the password). Throws AuthFailed, VaultError, WeakPassword.
+   */
+  saveKeys(sph: string, unlock: string, passphrase: string): Promise<SavedKeys>;
+  checkSaved(sph: string, text: string, code: string): Promise<number>;
+  readSaved(text: string): Promise<SavedInfo>;
+  importKeys(text: string, code: string): Promise<Imported>;
   log(sph: string, start: number, limit: number): Promise<readonly LogLine[]>;
   headCode(sph: string): Promise<string>;
   checkpoint(sph: string): Promise<number>;

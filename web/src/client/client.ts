@@ -9,6 +9,7 @@ import { guesses } from "../account/guesses.ts";
 import { checkNew } from "../account/password.ts";
 import { part } from "../errors.ts";
 import type { Api, LinkInfo } from "./api.ts";
+import { replica } from "./context.ts";
 import { freshPassword } from "./fresh.ts";
 import { Household, type Options } from "./household.ts";
 import * as links from "./links.ts";
@@ -32,6 +33,9 @@ export async function openClient(options: Options): Promise<Client> {
   await client.begin();
   return client;
 }
+
+/** Loaded when somebody uses it. */
+const handover = (): Promise<typeof import("./live_transfer.ts")> => part(import("./live_transfer.ts"));
 
 export class Client extends Household implements Api {
   async guesses(login: string, password: string): Promise<{ readonly bits: number; readonly enough: boolean }> {
@@ -61,6 +65,7 @@ export class Client extends Household implements Api {
   setMeta: Api["setMeta"] = async (sph, changes) => spheres.setMeta(this.context, sph, changes);
   policy: Api["policy"] = async (sph) => spheres.policy(this.context, sph);
   setMode: Api["setMode"] = async (sph, mode, title) => spheres.setMode(this.context, sph, mode, title);
+  publicLink: Api["publicLink"] = async (sph) => spheres.publicLink(this.context, sph);
   acceptMode: Api["acceptMode"] = async (sph) => spheres.acceptMode(this.context, sph);
   setPolicy: Api["setPolicy"] = async (sph, changes) => spheres.setPolicy(this.context, sph, changes);
   leave: Api["leave"] = async (sph) => spheres.leave(this.context, sph);
@@ -113,8 +118,22 @@ export class Client extends Household implements Api {
   wishes: Api["wishes"] = async (sph) => spheres.wishes(this.context, sph);
   shareOlder: Api["shareOlder"] = async (sph, id) => spheres.shareOlder(this.context, sph, id);
   declineOlder: Api["declineOlder"] = async (sph, id) => spheres.declineOlder(this.context, sph, id);
+  askLive: Api["askLive"] = async (sph) => (await handover()).ask(this.context, await replica(this.context, sph));
+  transfers: Api["transfers"] = async (sph) => (await handover()).waiting(this.context, await replica(this.context, sph));
+  giveLive: Api["giveLive"] = async (sph, name) => (await handover()).give(this.context, await replica(this.context, sph), name);
+  endLive: Api["endLive"] = async (_, name, why) => (await handover()).end(this.context, name, why);
+  provides: Api["provides"] = async (sph) => (await handover()).provides(await replica(this.context, sph));
+  setProvides: Api["setProvides"] = async (sph, on) =>
+    (await handover()).setProvides(this.context, await replica(this.context, sph), on);
   setCustody: Api["setCustody"] = async (sph, custody) => spheres.setCustody(this.context, sph, custody);
   keepOnlyHere: Api["keepOnlyHere"] = async (sph, only) => spheres.keepOnlyHere(this.context, sph, only);
+  saveKeys: Api["saveKeys"] = async (sph, unlock, passphrase) => {
+    await this.door.requireOpener(unlock);
+    return spheres.saveKeys(this.context, sph, passphrase);
+  };
+  checkSaved: Api["checkSaved"] = async (sph, text, code) => spheres.checkSaved(this.context, sph, text, code);
+  readSaved: Api["readSaved"] = async (text) => spheres.readSaved(this.context, text);
+  importKeys: Api["importKeys"] = async (text, code) => spheres.importKeys(this.context, text, code);
   log: Api["log"] = async (sph, start, limit): Promise<readonly LogLine[]> => spheres.log(this.context, sph, start, limit);
   headCode: Api["headCode"] = async (sph) => spheres.headCode(this.context, sph);
   checkpoint: Api["checkpoint"] = async (sph) => spheres.checkpoint(this.context, sph);

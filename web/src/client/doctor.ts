@@ -2,7 +2,7 @@
  * The doctor: what is right and what is not, found without changing anything.
  *
  * Each finding names its object and, when something is wrong, the code whose words say what to do. Reads the store and,
- * when it can be reached, the relay's public facts. Spec: CLT-031, CLT-037, CLT-038.
+ * when it can be reached, the relay's public facts. Spec: CLT-031, CLT-037, CLT-038, CLT-043.
  */
 
 import { type Vault } from "../account/vault.ts";
@@ -10,10 +10,12 @@ import { CloisterError } from "../errors.ts";
 import { gaps } from "../sphere/chains.ts";
 import { type Context, now, replica } from "./context.ts";
 import * as heads from "./heads.ts";
+import * as holders from "./holders.ts";
 import * as intake from "./intake.ts";
 import type { MessageRow } from "./intake.ts";
 import * as keys from "./keys.ts";
 import * as memory from "./memory.ts";
+import * as older from "./older.ts";
 import * as outbox from "./outbox.ts";
 import * as people from "./people.ts";
 import * as queue from "./queue.ts";
@@ -94,9 +96,7 @@ async function sphere(ctx: Context, rep: Replica): Promise<Finding[]> {
   const { state, history } = known(rep);
   say(true, `log of ${history.seq + 1} entries verified`);
   if (note["refused"] === true) say(false, "the server refuses; no signed entry shows a removal", "E_FORBIDDEN");
-  const missing = await keys.missing(ctx, rep);
-  if (missing.length > 0) say(false, `keys ${missing.slice(0, 8).join(", ")} are missing`, "C_KEY_UNKNOWN");
-  else say(true, `${rep.keys.size} keys here`);
+  for (const one of await aboutKeys(ctx, rep)) say(...one);
   if (!note.confirmed) say(true, "not yet confirmed by the inviter");
   let lost = 0;
   for (const chain of (await intake.chains(ctx.store, sph)).values()) {
@@ -115,6 +115,34 @@ async function sphere(ctx: Context, rep: Replica): Promise<Finding[]> {
     say(item.state !== "failed", `${item.id.slice(0, 8)} ${item.state}`, item.code || "L_QUEUED");
   }
   if (outbox.softMark(ctx, rep)) say(true, "a new key is due with the next message");
+  return rows;
+}
+
+/** Keys named at most one by one. */
+const NAMED = 8;
+const HOLDERS = 4;
+
+/** Which keys are missing, who can supply them, and who sent a wrong one (CLT-043). */
+async function aboutKeys(ctx: Context, rep: Replica): Promise<[ok: boolean, text: string, code?: string][]> {
+  const missing = await keys.missing(ctx, rep);
+  const asked = (rep.note["asked"] as Record<number, keys.Asked> | undefined) ?? {};
+  const rows: [boolean, string, string?][] = [];
+  for (const n of missing.slice(0, NAMED)) {
+    const who = (await holders.names(ctx, rep, n)).slice(0, HOLDERS).join(", ") || "nobody who is still here";
+    const at = asked[n]?.at;
+    const when = at === undefined ? "" : `, asked ${Math.floor(Math.max(0, now(ctx) - at) / 60)} minutes ago`;
+    rows.push([false, `key ${n} is missing; ${who} can supply it${when}`, "C_KEY_UNKNOWN"]);
+  }
+  if (missing.length > NAMED) rows.push([false, `${missing.length - NAMED} more keys are missing`, "C_KEY_UNKNOWN"]);
+  if (missing.length === 0) rows.push([true, `${rep.keys.size} keys here`]);
+  for (const { name, n } of await holders.wrong(ctx, rep)) {
+    const healed = rep.keys.has(n);
+    const said = `${name} signed another key ${n} than this sphere's; the proof is kept`;
+    rows.push(healed ? [true, `${said}; the right one is here`] : [false, said, "C_KC_MISMATCH"]);
+  }
+  for (const wish of await older.wishes(ctx, rep)) {
+    rows.push([true, `${wish.name} asks for older keys: ${wish.ns.slice(0, NAMED).join(", ")}`]);
+  }
   return rows;
 }
 

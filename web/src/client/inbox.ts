@@ -7,7 +7,7 @@
  */
 
 import { openMkShare } from "../account/credentials.ts";
-import { CheckFailed, CloisterError, Forbidden, NotFound, RelayError, VaultError } from "../errors.ts";
+import { CheckFailed, CloisterError, Forbidden, NotFound, RelayError, VaultError, part } from "../errors.ts";
 import { b64d } from "../protocol/encoding.ts";
 import * as entries from "../protocol/entry.ts";
 import type { KeyLog } from "../protocol/keylog.ts";
@@ -23,7 +23,6 @@ import * as keys from "./keys.ts";
 import { writer } from "./locks.ts";
 import * as logbook from "./logbook.ts";
 import * as memory from "./memory.ts";
-import * as older from "./older.ts";
 import type { Form } from "./relay.ts";
 import * as renewing from "./renewing.ts";
 import * as resend from "./resend.ts";
@@ -112,9 +111,11 @@ async function takeLetter(ctx: Context, compact: string): Promise<boolean> {
     await p2p.verify(letter, device);
     const rep = await replica(ctx, letter.sph);
     switch (letter.k) {
-      case "ask":
+      case "ask": {
         await keys.answer(ctx, rep, letter);
-        return ctx.store.step((tx) => older.note(ctx, rep, device, letter.body["ns"] as number[], tx));
+        const { note } = await part(import("./older.ts"));
+        return ctx.store.step((tx) => note(ctx, rep, device, letter.body["ns"] as number[], tx));
+      }
       case "head-ask": return headAsk(ctx, rep, letter);
       case "head-proof": return headProof(ctx, rep, letter);
       case "resend-ask": return void (await resend.answer(ctx, rep, letter));

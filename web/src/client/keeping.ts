@@ -1,9 +1,10 @@
 /**
  * The keys of a sphere as a person sees them: which are here, new ones, missing ones, those of before one's own time.
  *
- * Spec: CLT-017, CLT-035, CLT-041.
+ * Spec: CLT-017, CLT-035, CLT-041, CLT-043, CLT-060.
  */
 
+import { part } from "../errors.ts";
 import { epochNumber } from "../protocol/state.ts";
 import type { KeyLine } from "./api.ts";
 import { type Context, replica } from "./context.ts";
@@ -12,10 +13,8 @@ import * as keyring from "./keys.ts";
 import { writer } from "./locks.ts";
 import { change, person } from "./membership.ts";
 import * as memory from "./memory.ts";
-import type { EntryRow } from "./notices.ts";
-import * as older from "./older.ts";
-import { namesOf, nameOf } from "./people.ts";
-import type { KeyWish } from "./records.ts";
+import { nameOf } from "./people.ts";
+import type { Imported, KeyWish, SavedInfo, SavedKeys } from "./records.ts";
 import { known } from "./replica.ts";
 import * as speaking from "./speaking.ts";
 
@@ -28,15 +27,10 @@ export async function rotate(ctx: Context, sph: string, why: string): Promise<nu
   return epochNumber(state);
 }
 
-/** Every epoch of the log: whether its key is here, when, by whom and why it was made. */
+/** Every key of the sphere: made by whom and why, here or not, and who could supply one that is missing (CLT-043). */
 export async function keys(ctx: Context, sph: string): Promise<KeyLine[]> {
-  const rep = await replica(ctx, sph);
-  const { state, history } = known(rep);
-  const names = namesOf(ctx.store, state);
-  return Promise.all(history.epochs().map(async ({ n, seq, iat, by }) => {
-    const row = await ctx.store.get<EntryRow>("entry", [sph, seq]);
-    return { n, here: rep.keys.has(n), at: iat, byName: await names(history.ownerOf(by)), why: row?.fact?.why ?? [] };
-  }));
+  const { rows } = await part(import("./holders.ts"));
+  return rows(ctx, await replica(ctx, sph));
 }
 
 /** Ask holders for missing keys; the names of those asked. */
@@ -51,30 +45,35 @@ async function ownersOf(ctx: Context, sph: string, devices: readonly string[]): 
   return Promise.all([...owners].map((owner) => nameOf(ctx.store, state, owner)));
 }
 
+const asking = (): Promise<typeof import("./older.ts")> => part(import("./older.ts"));
+
 /** Epochs of rows from before this member's time: the history policy does not give their keys. Newest first. */
 export async function olderKeys(ctx: Context, sph: string): Promise<number[]> {
-  return older.wanted(ctx, await replica(ctx, sph));
+  return (await asking()).wanted(ctx, await replica(ctx, sph));
 }
 
 /** Ask people who may say yes for keys the policy does not give (CLT-041); the names of those asked. */
 export async function askOlder(ctx: Context, sph: string): Promise<string[]> {
+  const older = await asking();
   return ownersOf(ctx, sph, await writer(ctx, sph, async () => older.ask(ctx, await replica(ctx, sph))));
 }
 
 /** Members who ask for older keys than the policy gives, and wait for this person's yes (CLT-041). */
 export async function wishes(ctx: Context, sph: string): Promise<KeyWish[]> {
-  return older.wishes(ctx, await replica(ctx, sph));
+  return (await asking()).wishes(ctx, await replica(ctx, sph));
 }
 
 /** Say yes to a member's wish; how many keys went. */
 export async function shareOlder(ctx: Context, sph: string, id: string): Promise<number> {
   await person(ctx, sph, id);
+  const older = await asking();
   return writer(ctx, sph, async () => older.give(ctx, await replica(ctx, sph), id));
 }
 
 /** Say no to a member's wish; nothing is sent. */
 export async function declineOlder(ctx: Context, sph: string, id: string): Promise<void> {
   await person(ctx, sph, id);
+  const older = await asking();
   await writer(ctx, sph, async () => older.decline(ctx, await replica(ctx, sph), id));
 }
 
@@ -89,4 +88,28 @@ export async function keepOnlyHere(ctx: Context, sph: string, only: boolean): Pr
   const rep = await replica(ctx, sph);
   if (only) await memory.requireSecondCopy(ctx, rep);
   await memory.setSetting(ctx, `only.${sph}`, only);
+}
+
+// saved outside --------------------------------------------------------------------------------------------------------
+
+const saving = (): Promise<typeof import("./export.ts")> => part(import("./export.ts"));
+
+/** All keys of this sphere that are here, as a text to keep and the code that opens it (CLT-060). Throws WeakPassword. */
+export async function saveKeys(ctx: Context, sph: string, passphrase: string): Promise<SavedKeys> {
+  return (await saving()).save(ctx, await replica(ctx, sph), passphrase);
+}
+
+/** Read a saved text back; the newest key in it. Throws VaultError (another code), DecryptFailed, CommitmentMismatch. */
+export async function checkSaved(ctx: Context, sph: string, text: string, code: string): Promise<number> {
+  return (await saving()).check(ctx, await replica(ctx, sph), text, code);
+}
+
+/** What a text of saved keys says of itself, unopened. Throws FormatError, Downgrade. */
+export async function readSaved(ctx: Context, text: string): Promise<SavedInfo> {
+  return (await saving()).look(ctx, text);
+}
+
+/** Take the keys of a saved text back, as far as the verified log knows them (CLT-060). */
+export async function importKeys(ctx: Context, text: string, code: string): Promise<Imported> {
+  return (await saving()).take(ctx, text, code);
 }

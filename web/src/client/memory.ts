@@ -144,9 +144,8 @@ export async function identity(ctx: Context): Promise<{ ik: Jwk; certs: string[]
  */
 export async function requireSecondCopy(ctx: Context, rep?: Replica): Promise<void> {
   if ((await klog(ctx)).devices.size >= 2) return;
-  const saved = rep === undefined ? undefined : ((await setting(ctx, `saved.${rep.sph}`)) as { n: number } | undefined);
   const running = rep?.state === undefined ? 0 : epochNumber(rep.state);
-  if (saved !== undefined && running > 0 && saved.n >= running) return;
+  if (rep !== undefined && running > 0 && (await savedKey(ctx, rep.sph)) >= running) return;
   throw new UsageError("keys kept on devices only need a second device or a saved copy first");
 }
 
@@ -366,6 +365,11 @@ export async function setting(ctx: Context, key: string): Promise<unknown> {
 /** Whether this person keeps the keys of a sphere on own devices only: a choice for all of them (CLT-035). */
 export async function onlyHere(ctx: Context, sph: string): Promise<boolean> {
   return (await setting(ctx, `only.${sph}`)) === true;
+}
+
+/** The newest key that a checked text of a sphere holds; 0 when it was never saved (CLT-060). */
+export async function savedKey(ctx: Context, sph: string): Promise<number> {
+  return ((await setting(ctx, `saved.${sph}`)) as { n: number } | undefined)?.n ?? 0;
 }
 
 /** Set it on all devices; undefined takes it back. */

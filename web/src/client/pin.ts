@@ -77,7 +77,7 @@ export async function drop(ctx: Context, vault: Vault, vk: Uint8Array, { kek }: 
  * WeakPin for text that is no PIN, VaultError, Unreachable: a PIN needs the relay.
  */
 export async function openWith(
-  profile: Profile, relay: Relay, vault: Vault, pin: string, act: Act,
+  profile: Profile, relay: Relay, vault: Vault, pin: string, act: Act | undefined,
 ): Promise<{ vault: Vault; vk: Bytes }> {
   const following = await next(profile, vault);
   if (following !== undefined) {
@@ -93,7 +93,7 @@ export async function openWith(
   return { vault, vk: await tried(relay, vault, pin, act) };
 }
 
-async function tried(relay: Relay, vault: Vault, pin: string, act: Act): Promise<Bytes> {
+async function tried(relay: Relay, vault: Vault, pin: string, act: Act | undefined): Promise<Bytes> {
   signing.turn(act, "keys");
   const { nonce } = await relay.vaultNonce(vault.dv);
   const { tag, sig, a } = await (await unlocking()).attempt(vault, pin, b64d(nonce));

@@ -91,6 +91,41 @@ export interface SphereInfo {
   readonly switched: Switch | undefined;
   /** Keys of this sphere are kept on own devices only, by this person's choice. */
   readonly onlyHere: boolean;
+  /** The newest key that a saved and checked text holds, 0 for never; while it is lower than `epoch`, a reminder (CLT-060). */
+  readonly saved: number;
+}
+
+/**
+ * Keys `keys` of a sphere as a text to keep, and the code that opens it: to be kept apart from it. `code` is empty when a
+ * passphrase opens it. Both are secrets.
+ */
+export interface SavedKeys {
+  readonly sph: string;
+  readonly text: string;
+  readonly code: string;
+  readonly keys: readonly number[];
+}
+
+/** What a saved text says of itself; nothing of it is proven before it is opened. `known`: the sphere is here. */
+export interface SavedInfo {
+  readonly sph: string;
+  readonly by: "code" | "words";
+  readonly keys: readonly number[];
+  readonly at: number;
+  readonly known: boolean;
+}
+
+/**
+ * Keys of a text: `new` here now, `had` before, `waiting` for the log to reach them, `refused` as not the sphere's, `letGo`:
+ * of messages that the sphere's retention has emptied (CLT-060).
+ */
+export interface Imported {
+  readonly sph: string;
+  readonly new: readonly number[];
+  readonly had: readonly number[];
+  readonly waiting: readonly number[];
+  readonly refused: readonly number[];
+  readonly letGo: readonly number[];
 }
 
 /** A member, now or formerly. `name` is what to show; `known` says who this is, not how strong anything is. */

@@ -43,6 +43,12 @@ async def act(client: Client, what: str, given: dict[str, Any]) -> Any:
         return sphere.safety_number(given["id"])
     if what == "head":
         return sphere.head_code()
+    if what == "save":
+        return await sphere.save_keys()
+    if what == "check":
+        return await sphere.check_saved(given["text"], given["code"])
+    if what == "import":
+        return await client.import_keys(given["text"], given["code"])
     if what == "rotate":
         return await sphere.rotate()
     if what == "send":

@@ -4,7 +4,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import type { DeviceInfo, Message, Person as Member, Row, SphereInfo } from "../../src/client/records.ts";
+import type { DeviceInfo, Message, Person as Member, Row, SavedKeys, SphereInfo } from "../../src/client/records.ts";
 import { type TestRelay, startRelay } from "../relay.ts";
 import { type Person, person } from "./party.ts";
 import { type Terminal, terminal } from "./terminal.ts";
@@ -86,6 +86,15 @@ describe("a browser and a terminal", () => {
     const found = await bo.do<Message[]>("messages", { sph });
     expect(found.slice(-2).map((one) => [one.text, one.epoch])).toEqual([["Under the second key", 2], ["Under the third", 3]]);
     expect((await read()).slice(-2).map((one) => [one.text, one.epoch])).toEqual([["Under the second key", 2], ["Under the third", 3]]);
+  });
+
+  test("keys saved in one are opened in the other (EXP-001, CLT-060)", async () => {
+    const there = await bo.do<SavedKeys>("save", { sph });
+    expect(await ada.client.checkSaved(sph, there.text, there.code)).toBe(3);
+    expect((await ada.client.sphere(sph)).saved).toBe(3);
+    const here = await ada.client.saveKeys(sph, ada.password, "");
+    expect(here.keys).toEqual([1, 2, 3]);
+    expect(await bo.do("check", { sph, text: here.text, code: here.code })).toBe(3);
   });
 
   test("the terminal admits the browser, by itself", async () => {

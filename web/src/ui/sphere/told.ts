@@ -58,7 +58,8 @@ function wordsFor(notice: Notice, self: boolean, left: readonly string[]): strin
     case "device revoke":
       return `notice.${op.replace(" ", "-")}${mine ? "-mine" : ""}`;
     case "epoch":
-      return left.length > 0 ? "notice.epoch-left" : `notice.epoch-${reason(why)}`;
+      if (left.length > 0) return "notice.epoch-left";
+      return reason(why) === "asked" && mine ? "notice.epoch-asked-mine" : `notice.epoch-${reason(why)}`;
     default:
       return known(`notice.${op}`) ? `notice.${op}` : "notice.other";
   }
