@@ -37,6 +37,7 @@ from cloister.client import (
     invited,
     joining,
     memory,
+    organisation,
     outbox,
     queue,
     removal,
@@ -506,8 +507,13 @@ class Client:
         custody: Literal["synced", "device"] = "synced",
         topic: str = "",
         policy: dict[str, Any] | None = None,
+        kind: Literal["sphere", "org"] = "sphere",
+        org: str = "",
     ) -> Sphere:
         """Create a sphere with yourself as owner. Raises UsageError, Unreachable (finished at the next sync).
+
+        ``kind`` org makes an organisation; ``org`` (the sph of one) makes a sphere whose keys come from that
+        organisation's, so that whoever is or was in it can derive them (CLT-062).
 
         ``custody`` device keeps keys on devices only, so it asks for a second one: the loss of one must not be the end
         of the sphere. ``delivery`` live hands keys over between connected devices only, and goes with that custody.
@@ -517,16 +523,19 @@ class Client:
             custody = "device"  # nothing of the key stays at the relay
         if custody == "device":
             memory.require_second_copy(ctx)
+        root = organisation.require_key(ctx, org) if org else None
         ik, certs = memory.identity(ctx)
         settings = Policy.from_body({**Policy().as_body(), **(policy or {})})
         intents: list[compose.Intent] = [
             compose.Create(
                 name=ctx.login, ik=ik, cert=certs[0], mode=mode, delivery=delivery, custody=custody, policy=settings,
-                renew=memory.renewed(ctx), rotations=tuple(memory.rotations(ctx)),
+                renew=memory.renewed(ctx), rotations=tuple(memory.rotations(ctx)), kind=kind, org=org,
             ),
             compose.SetMeta(meta.Text(title, topic)),
         ]  # fmt: skip
-        draft = commits.composed(None, None, commits.author(ctx), intents, now=ctx.now(), rng=ctx.rng)
+        draft = commits.composed(
+            None, None, commits.author(ctx), intents, now=ctx.now(), rng=ctx.rng, org_key=root
+        )  # fmt: skip
         rep = await commits.create(ctx, draft)
         await self._after_key(rep.sph)
         return Sphere(self, rep.sph)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from cloister.client import commits, enrol, keys, logbook, memory, stops
+from cloister.client import commits, enrol, keys, logbook, memory, organisation, stops
 from cloister.client.context import Context
 from cloister.client.events import Admitted, JoinRequested
 from cloister.client.records import Pending, Request
@@ -264,6 +264,7 @@ async def admit(ctx: Context, rep: Replica, h: str, *, confirmed: bool, role: st
         raise UsageError("nothing proves who asks: compare the digits, then confirm")
     if asked.weak:
         raise UsageError("a device that asks has a weaker receiving key than this sphere allows")
+    organisation.require_member(ctx, rep, asked.id)
     jti = jws.decode(row["jws"], joins.TYP).body.get("jti") if asked.by_link else None
 
     def make(now: Replica) -> Sequence[compose.Intent]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from cloister.account import slot_names, slots
-from cloister.client import expiry, intake, memory, renewing
+from cloister.client import expiry, intake, memory, organisation, renewing
 from cloister.client.context import Context
 from cloister.client.events import Event
 from cloister.client.replica import Replica
@@ -77,7 +77,7 @@ def missing(ctx: Context, rep: Replica) -> list[int]:
     one. Newest first."""
     if rep.state is None or rep.status != "active":
         return []
-    wanted = unreadable(ctx, rep) | ({rep.state.ep} if rep.state.ep else set())
+    wanted = unreadable(ctx, rep) | ({rep.state.ep} if rep.state.ep else set()) | organisation.lacking(rep)
     lacking = wanted - set(rep.keys)
     return sorted(lacking & granted(rep, ctx.dv), reverse=True) if lacking else []
 
@@ -112,6 +112,8 @@ async def ask(ctx: Context, rep: Replica, ns: Sequence[int] | None = None, *, ag
     """Ask holders for missing keys; returns the devices asked. Own devices first, then the epoch's author, then those
     who have been here longest. Nobody is asked twice within ten minutes unless ``again``."""
     state, history = rep.known
+    if state.org:
+        return []  # nobody hands on what everybody derives (EPO-009)
     wanted = list(ns) if ns is not None else missing(ctx, rep)
     asked: dict[str, Any] = rep.note.get("asked", {})
     due = [n for n in wanted if again or ctx.now() - asked.get(str(n), {}).get("at", 0) >= ASK_AGAIN][:MAX_NS]
@@ -152,9 +154,9 @@ async def hand_on(ctx: Context, rep: Replica, device: Device, ns: Iterable[int],
     """Send shares of the epochs ``ns`` that are here and permitted to one active device; ``agreed``: a person who may
     say so said yes to these (CLT-041).
 
-    Not where keys are handed over live: then nothing is stored on the way.
+    Not where keys are handed over live: then nothing is stored on the way; nor where they are derived (EPO-009).
     """
-    if device.dv in ctx.store.get("revoked", []) or rep.known[0].delivery == "live":
+    if device.dv in ctx.store.get("revoked", []) or not rep.known[0].wraps_expected:
         return 0
     history, sent = rep.known[1], 0
     given = granted(rep, device.dv)
@@ -323,6 +325,9 @@ async def heal(ctx: Context, rep: Replica) -> None:
     if rep.state is None or rep.status != "active" or rep.state.members[ctx.id].role not in RANK:
         return
     try:
+        if rep.state.org:
+            with ctx.store.step() as events:
+                keep(ctx, rep, organisation.derived(ctx, rep), events)
         await own_slots(ctx, rep)
         await follow_links(ctx, rep)
         await greet(ctx, rep)

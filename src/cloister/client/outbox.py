@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from cloister.client import announce, claims, commits, inbox, intake, keys, people, queue, stops
+from cloister.client import announce, claims, commits, inbox, intake, keys, organisation, people, queue, stops
 from cloister.client.context import Context
 from cloister.client.events import ItemHeld
 from cloister.client.replica import Replica
@@ -152,7 +152,7 @@ def wants_key(ctx: Context, rep: Replica) -> bool:
     state = rep.known[0]
     if state.mode != "e2ee":
         return False
-    return state.hard or soft_mark(ctx, rep) or key_given_up(ctx, rep)
+    return state.hard or soft_mark(ctx, rep) or key_given_up(ctx, rep) or organisation.behind(ctx, rep)
 
 
 async def flush(ctx: Context, sph: str) -> int:
@@ -220,6 +220,7 @@ async def _send_one(ctx: Context, rep: Replica, item: str, row: dict[str, Any], 
     if asks:
         _hold(ctx, rep, item, row, asks)
         return False
+    await _organisation_first(ctx, rep)
     state = rep.known[0]
     if wants_key(ctx, rep):
         if state.members[ctx.id].role != "guest":
@@ -231,6 +232,20 @@ async def _send_one(ctx: Context, rep: Replica, item: str, row: dict[str, Any], 
         raise KeyUnknown(f"epoch {state.ep}")
     _seal(ctx, rep, item, row)
     return await _in_flight(ctx, rep, item, row, depth)
+
+
+async def _organisation_first(ctx: Context, rep: Replica) -> None:
+    """A marked organisation gets its new key before one of its spheres is spoken in: else a sphere's new key would be
+    one that somebody who has left can derive (CLT-062)."""
+    org = organisation.of(ctx, rep)
+    if org is None or org.status != "active" or not org.known[0].hard or org.known[0].mode != "e2ee":
+        return
+
+    def make(now: Replica) -> list[Rotate]:
+        return [Rotate()] if now.known[0].hard else []
+
+    async with ctx.profile.writer(org.sph):
+        await commits.commit(ctx, org, make)
 
 
 def _require_alone(ctx: Context) -> None:

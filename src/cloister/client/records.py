@@ -106,6 +106,8 @@ class SphereInfo:
     provisional: bool = False
     switched: Switch | None = None
     saved: int = 0
+    kind: str = "sphere"
+    org: str = ""
     kem_min: str = "xwing"
     only_here: bool = False
     too_weak: bool = False

@@ -96,6 +96,8 @@ def sphere_info(ctx: Context, rep: Replica) -> SphereInfo:
         switched=Switch(**note["switched"]) if "switched" in note else None,
         saved=export.saved(ctx, rep.sph),
         kem_min=state.policy.kem_min if state is not None else "xwing",
+        kind=state.kind if state is not None else "sphere",
+        org=state.org if state is not None else "",
         only_here=memory.only_here(ctx, rep),
         too_weak=status == "asked" and state is not None and syncing.too_weak(ctx, state),
     )
