@@ -289,7 +289,7 @@ async def test_keys_kept_only_here_are_kept_so_by_every_device(w: World) -> None
     await phone.sync()
     written = [slot.name for slot in await ada.relay.slots() if sphere.sph in slot.name]
     assert written == [slot_names.epoch(sphere.sph, 1)]
-    assert dict(harbour(phone).keys()) == {1: True, 2: True, 3: True}
+    assert dict(harbour(phone).keys()) == {1: True, 2: True, 3: True, 4: True}
     await harbour(phone).keep_only_here(False)
     await phone.sync()
     await ada.sync()
