@@ -16,6 +16,7 @@ import type { Profile } from "./profile.ts";
 import type { Relay } from "./relay.ts";
 import { type Replica, load } from "./replica.ts";
 import { type Reader, type Store, putSecret } from "./store.ts";
+import type { Transfers } from "./transfers.ts";
 
 /** A relay whose clock is further away than this is not followed. */
 const MAX_SKEW = 3600;
@@ -47,6 +48,7 @@ export interface Context {
   mkv: number;
   offset: number;
   readonly replicas: Map<string, Replica>;
+  readonly transfers: Transfers;
   /** Set while the live connection stands: sends a message over it (STR-014). */
   line: Line | undefined;
   /** Set while somebody watches a long catch-up. */

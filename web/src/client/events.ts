@@ -106,6 +106,56 @@ export interface KeysArrived {
   readonly messages: number;
 }
 
+/** Somebody with the keys answered the ask `name`: `digits` to compare with `who` while they decide (LIVE-005). */
+export interface KeyOffered {
+  readonly event: "KeyOffered";
+  readonly sph: string;
+  readonly name: string;
+  readonly id: string;
+  readonly who: string;
+  readonly digits: string;
+}
+
+/** Keys of the epochs `ns` came by live transfer and fit the log. */
+export interface KeyReceived {
+  readonly event: "KeyReceived";
+  readonly sph: string;
+  readonly name: string;
+  readonly who: string;
+  readonly ns: readonly number[];
+}
+
+/** `who` asks for the keys of the epochs `ns` until `until` (Unix seconds); a person decides (LIVE-012). */
+export interface KeyAsked {
+  readonly event: "KeyAsked";
+  readonly sph: string;
+  readonly name: string;
+  readonly id: string;
+  readonly who: string;
+  readonly digits: string;
+  readonly ns: readonly number[];
+  readonly until: number;
+}
+
+/** The other side has the keys that were given. */
+export interface KeyGiven {
+  readonly event: "KeyGiven";
+  readonly sph: string;
+  readonly name: string;
+  readonly id: string;
+  readonly who: string;
+  readonly ns: readonly number[];
+}
+
+/** Nothing more comes of it: different digits, refused, failed or expired. `own`: this device had asked. */
+export interface TransferEnded {
+  readonly event: "TransferEnded";
+  readonly sph: string;
+  readonly name: string;
+  readonly why: "different" | "refused" | "failed" | "expired";
+  readonly own: boolean;
+}
+
 /** A member asks for keys `ns` that the history policy does not give; somebody has to say yes (CLT-041). */
 export interface KeysWished {
   readonly event: "KeysWished";
@@ -217,6 +267,11 @@ export type Event =
   | NewKey
   | KeysArrived
   | KeysWished
+  | KeyOffered
+  | KeyReceived
+  | KeyAsked
+  | KeyGiven
+  | TransferEnded
   | ModeChanged
   | SphereChanged
   | JoinRequested

@@ -8,7 +8,7 @@
  */
 
 import {
-  AuthFailed, CloisterError, DeviceRevoked, DiskTrouble, FormatError, Locked, RelayError, Unreachable,
+  AuthFailed, CloisterError, DeviceRevoked, DiskTrouble, FormatError, Locked, RelayError, Unreachable, part,
 } from "../errors.ts";
 import { background } from "./background.ts";
 import * as commits from "./commits.ts";
@@ -119,6 +119,7 @@ class Call {
       ctx.line = line;
       ctx.store.tell([{ event: "Connected", sph: "" }]);
       this.stood = true;
+      for (const sph of await syncing.active(ctx)) await this.#askSoon(sph);
       for (;;) {
         const records = await line.next(QUIET);
         if (records.length > 0) await this.#take(line, records);
@@ -156,6 +157,7 @@ class Call {
     for (const record of records) {
       const stream = String(record["s"]);
       if (record["t"] === "hint") await this.#hint(String(record["k"]), stream);
+      else if (record["t"] === "pass") await this.#pass(stream, String(record["jws"]));
       else if (record["t"] === "lost") touched.add(stream);
       if (record["t"] === "lost" || (record["t"] === "err" && record["s"] !== undefined)) this.#subscribed.delete(stream);
     }
@@ -227,7 +229,20 @@ class Call {
         delivery.wake(ctx, sph);
       } else if (waits || (await this.#unkept(sph))) delivery.wake(ctx, sph);
       await this.#rotateSoon(sph, false);
+      await this.#askSoon(sph);
     }
+  }
+
+  async #pass(sph: string, jws: string): Promise<void> {
+    await (await part(import("./live_transfer.ts"))).take(this.#ctx, sph, jws);
+  }
+
+  /** Ask for missing keys of a sphere with live delivery, beside everything else (LIVE-014). */
+  async #askSoon(sph: string): Promise<void> {
+    const rep = await replica(this.#ctx, sph);
+    if (rep.state?.delivery !== "live") return;
+    const { askUnasked } = await part(import("./live_transfer.ts"));
+    background(askUnasked(this.#ctx, rep));
   }
 
   /** Whether a key of this sphere is not in its slot yet. */

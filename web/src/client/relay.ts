@@ -272,6 +272,11 @@ export class Relay {
   async post(to: readonly string[], jws: string): Promise<void> {
     await this.raw("POST", "/inbox", { to, jws });
   }
+
+  /** Hand a live message to connected devices (LIVE-013); how many were there. */
+  async passOn(to: readonly string[], jws: string): Promise<number> {
+    return (await this.call("Reached", "POST", "/live", { to, jws })).reached;
+  }
 }
 
 function json(answer: Answer): unknown {

@@ -23,6 +23,7 @@ import * as signing from "../../src/client/signing.ts";
 import { meta, secret, setMeta } from "../../src/client/store.ts";
 import type { Transport } from "../../src/client/transports/base.ts";
 import { httpTransport } from "../../src/client/transports/http.ts";
+import { none as transfers } from "../../src/client/transfers.ts";
 import { type Bytes, randomBytes } from "../../src/crypto.ts";
 import { CloisterError, Unreachable } from "../../src/errors.ts";
 import { b64d } from "../../src/protocol/encoding.ts";
@@ -62,7 +63,7 @@ async function enter(site: enrol.Site, vault: Vault, vk: Bytes): Promise<Context
   const ctx: Context = {
     profile: site.profile, store, relay: site.relay, clock, rng: randomBytes, pause: () => Promise.resolve(),
     id: vault.account, login: vault.login, dv: vault.dv, keys, mk: (await secret(store, "mk"))!, mkv: await meta(store, "mkv", 1),
-    offset: 0, replicas: new Map(), act: undefined, line: undefined,
+    offset: 0, replicas: new Map(), transfers: transfers(), act: undefined, line: undefined,
   };
   site.relay.renew = () => session(ctx);
   open.push(ctx);

@@ -26,6 +26,7 @@ import * as timeline from "../../src/client/timeline.ts";
 import type { Answer, Sent, Transport } from "../../src/client/transports/base.ts";
 import { httpTransport } from "../../src/client/transports/http.ts";
 import type { RawSocket } from "../../src/client/transports/websocket.ts";
+import { none as transfers } from "../../src/client/transfers.ts";
 import { type Bytes, randomBytes } from "../../src/crypto.ts";
 import { Locked, Unreachable } from "../../src/errors.ts";
 import type { TestRelay } from "../relay.ts";
@@ -143,7 +144,7 @@ async function opened(
     profile, store, relay, clock: () => clock() + member.skew, rng: randomBytes,
     pause: async () => { throw new Locked("no waiting in tests"); },
     id: vault.account, login: vault.login, dv: vault.dv, keys, mk: (await secret(store, "mk"))!, mkv: await meta(store, "mkv", 1),
-    offset: 0, replicas, line: undefined, act: undefined,
+    offset: 0, replicas, transfers: transfers(), line: undefined, act: undefined,
   };
   relay.token = token && new TextDecoder().decode(token);
   relay.renew = () => removal.session(ctx);

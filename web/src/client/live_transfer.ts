@@ -1,0 +1,274 @@
+/**
+ * Live transfer on this device: ask for keys, offer and give them, while both sides are connected.
+ *
+ * What is going on is kept in memory alone and is dropped when it is done, ended, or over (LIVE-002). A message that does
+ * not fit changes nothing and is not answered. Keys that come are taken only as the epochs of the verified log. A person is
+ * asked before anything is given, unless that person has said otherwise for this sphere (LIVE-012).
+ * As `src/cloister/client/live_transfer.py`. Spec: LIVE-001 to LIVE-014.
+ */
+
+import { rsaGenerate } from "../crypto.ts";
+import { CheckFailed, NotFound, RelayError, Replay, Unreachable, UsageError } from "../errors.ts";
+import { b64d, b64e } from "../protocol/encoding.ts";
+import * as live from "../sphere/live.ts";
+import type { Party } from "../sphere/share.ts";
+import { type Context, now, replica, signer } from "./context.ts";
+import type { KeyAsked } from "./events.ts";
+import * as expiry from "./expiry.ts";
+import * as keys from "./keys.ts";
+import { writer } from "./locks.ts";
+import * as memory from "./memory.ts";
+import * as people from "./people.ts";
+import * as renewing from "./renewing.ts";
+import { type Note, type Replica, known, saveNote, statusOf, stopOf } from "./replica.ts";
+import type { Answered, Asked } from "./transfers.ts";
+
+/** Seconds between two asks that nobody had to call for (LIVE-014). */
+export const ASK_AGAIN = 120;
+/** Asks remembered so that none is answered twice. */
+const MAX_SEEN = 256;
+
+type Notes = Note & { provides?: boolean };
+
+const me = (ctx: Context): Party => ({ id: ctx.id, dv: ctx.dv });
+const nameOf = (ctx: Context, rep: Replica, party: Party): Promise<string> =>
+  people.nameOf(ctx.store, known(rep).state, party.id);
+
+/** Forget what is over (LIVE-002, LIVE-011), and say so where somebody was waiting. */
+export function dropOld(ctx: Context): void {
+  const { asked, answered, seen } = ctx.transfers;
+  const at = now(ctx);
+  for (const [name, { asking }] of asked) {
+    if (at <= asking.exp) continue;
+    asked.delete(name);
+    ctx.store.tell([{ event: "TransferEnded", sph: asking.sph, name, why: "expired", own: true }]);
+  }
+  for (const [name, { offering, pair }] of answered) {
+    if (at <= offering.exp) continue;
+    answered.delete(name);
+    if (pair !== undefined) ctx.store.tell([{ event: "TransferEnded", sph: offering.sph, name, why: "expired", own: false }]);
+  }
+  for (const [name, until] of seen) if (at > until) seen.delete(name);
+}
+
+/** Drop what is over also when nothing else happens. */
+function later(ctx: Context): void {
+  ctx.pause(live.SECONDS + 1).then(() => dropOld(ctx), () => undefined);
+}
+
+// --- the side that asks ------------------------------------------------------------------------------------------------
+
+/** Epochs this device has no key of and may have, ascending, the newest that one ask takes. */
+export function lacking(ctx: Context, rep: Replica): number[] {
+  if (rep.state === undefined || statusOf(rep) !== "active") return [];
+  const due = [...keys.granted(rep, ctx.dv)].filter((n) => !rep.keys.has(n) && n > expiry.shredded(rep));
+  return due.sort((one, other) => one - other).slice(-live.MAX_NS);
+}
+
+/**
+ * Ask everybody who is connected for keys (LIVE-002): the ask's name and how many devices it reached.
+ * Throws UsageError when nothing is lacking, Unreachable.
+ */
+export async function ask(ctx: Context, rep: Replica): Promise<{ name: string; reached: number }> {
+  dropOld(ctx);
+  const ns = lacking(ctx, rep);
+  if (ns.length === 0) throw new UsageError("no key of this sphere is missing here");
+  ctx.transfers.last.set(rep.sph, now(ctx));
+  const { modulus: epk, unseal } = await rsaGenerate();
+  const { asking, jws } = await live.ask({ sph: rep.sph, me: me(ctx), ns, epk, unseal, now: now(ctx) }, signer(ctx), ctx.rng);
+  const name = b64e(asking.digest);
+  ctx.transfers.asked.set(name, { asking });
+  later(ctx);
+  try {
+    return { name, reached: await ctx.relay.passOn([], jws) };
+  } catch (error) {
+    ctx.transfers.asked.delete(name);
+    throw error;
+  }
+}
+
+/** Ask by itself in a sphere with live delivery (LIVE-014). */
+export async function askUnasked(ctx: Context, rep: Replica): Promise<void> {
+  if (rep.state?.delivery !== "live" || stopOf(rep) !== undefined || lacking(ctx, rep).length === 0) return;
+  if (now(ctx) - (ctx.transfers.last.get(rep.sph) ?? -ASK_AGAIN) < ASK_AGAIN) return;
+  try {
+    await ask(ctx, rep);
+  } catch (error) {
+    if (!(error instanceof RelayError) && !(error instanceof Unreachable)) throw error;
+  }
+}
+
+async function offered(ctx: Context, rep: Replica, message: live.Message): Promise<void> {
+  const asked = ctx.transfers.asked.get(message.body["ask"] as string);
+  if (asked === undefined || asked.pair !== undefined) return; // another device was quicker
+  const { pair, jws } = await live.openOffer(asked.asking, message, now(ctx), signer(ctx), ctx.rng);
+  asked.pair = pair;
+  const { id } = pair.provider;
+  const who = await nameOf(ctx, rep, pair.provider);
+  ctx.store.tell([{ event: "KeyOffered", sph: rep.sph, name: b64e(pair.ask), id, who, digits: pair.digits }]);
+  await ctx.relay.passOn([pair.provider.dv], jws);
+}
+
+async function given(ctx: Context, rep: Replica, message: live.Message): Promise<void> {
+  const fits = ({ pair }: Asked): boolean => pair !== undefined && b64e(pair.open) === message.body["open"];
+  const found = [...ctx.transfers.asked.values()].find(fits);
+  if (found?.pair === undefined) throw new Replay("keys nobody waits for");
+  const { asking, pair } = found;
+  const secrets = (await renewing.receiving(ctx)).map((own) => own.deSeed);
+  const { history: log } = known(rep);
+  const asked = { asking, pair, given: message, log, kem: ctx.keys.kem, secrets, now: now(ctx) };
+  const taken = await live.take(asked, signer(ctx), ctx.rng);
+  await writer(ctx, rep.sph, async () => {
+    const held = await replica(ctx, rep.sph);
+    const who = await nameOf(ctx, held, pair.provider);
+    await ctx.store.step(async (tx) => {
+      await keys.keep(ctx, held, taken.keys, tx);
+      tx.events.push({ event: "KeyReceived", sph: rep.sph, name: b64e(pair.ask), who, ns: taken.keys.map((one) => one.n) });
+    });
+  });
+  ctx.transfers.asked.delete(b64e(pair.ask));
+  await ctx.relay.passOn([pair.provider.dv], taken.jws);
+}
+
+// --- the side that gives -----------------------------------------------------------------------------------------------
+
+async function heardAsk(ctx: Context, rep: Replica, message: live.Message): Promise<void> {
+  const { dv } = message.sender;
+  if (dv === ctx.dv || stopOf(rep) !== undefined || (await memory.revoked(ctx.store)).has(dv)) return;
+  const { seen, answered } = ctx.transfers;
+  const name = b64e(message.digest);
+  if (seen.has(name) || seen.size >= MAX_SEEN) return;
+  const wanted = live.checkAsk(message, known(rep).history, now(ctx));
+  seen.set(name, (message.body["exp"] as number) + live.SECONDS);
+  const may = keys.granted(rep, dv);
+  const held = wanted.filter((n) => rep.keys.has(n) && may.has(n));
+  if (held.length === 0) return;
+  const { offering, jws } = await live.offer(message, me(ctx), held, now(ctx), signer(ctx), ctx.rng);
+  answered.set(name, { offering });
+  later(ctx);
+  await ctx.relay.passOn([dv], jws);
+}
+
+async function opened(ctx: Context, rep: Replica, message: live.Message): Promise<void> {
+  const fits = ({ offering }: Answered): boolean => b64e(offering.digest) === message.body["offer"];
+  const found = [...ctx.transfers.answered.values()].find(fits);
+  if (found === undefined || found.pair !== undefined) throw new Replay("an offer that is not open");
+  const pair = live.takeOpen(found.offering, message, now(ctx));
+  found.pair = pair;
+  if (provides(rep)) await give(ctx, rep, b64e(pair.ask));
+  else ctx.store.tell([await asEvent(ctx, rep, pair)]);
+}
+
+async function asEvent(ctx: Context, rep: Replica, pair: live.Pair): Promise<KeyAsked> {
+  const { ask: asked, asker, digits, ns, exp: until } = pair;
+  const who = await nameOf(ctx, rep, asker);
+  return { event: "KeyAsked", sph: rep.sph, name: b64e(asked), id: asker.id, who, digits, ns, until };
+}
+
+/** Whether this device gives keys of the sphere without asking its person (LIVE-012). */
+export const provides = (rep: Replica): boolean => (rep.note as Notes).provides === true;
+
+/** Say that it may, or may no more (LIVE-012). */
+export async function setProvides(ctx: Context, rep: Replica, on: boolean): Promise<void> {
+  await ctx.store.step(async (tx) => {
+    (rep.note as Notes).provides = on;
+    saveNote(tx, rep);
+  });
+}
+
+/** Asks of others that wait for this person's word. */
+export async function waiting(ctx: Context, rep: Replica): Promise<KeyAsked[]> {
+  dropOld(ctx);
+  const open = [...ctx.transfers.answered.values()].filter((one) => one.offering.sph === rep.sph && one.given === undefined);
+  return Promise.all(open.flatMap(({ pair }) => (pair === undefined ? [] : [asEvent(ctx, rep, pair)])));
+}
+
+/**
+ * Give what was offered; the person has seen who asks and the digits (LIVE-006, LIVE-012).
+ * Throws NotFound when it is over or was ended or the device has gone, Unreachable.
+ */
+export async function give(ctx: Context, rep: Replica, name: string): Promise<void> {
+  dropOld(ctx);
+  const found = ctx.transfers.answered.get(name);
+  if (found?.pair === undefined || found.given !== undefined) throw new NotFound("this transfer is over: they can ask again");
+  const { pair, offering } = found;
+  const { state, history: log } = known(rep);
+  const asker = state.devices.get(pair.asker.dv);
+  if (asker?.status !== "active") throw new NotFound("this device has left the sphere");
+  const may = keys.granted(rep, asker.dv);
+  const held = pair.ns.filter((n) => rep.keys.has(n) && may.has(n)).map((n) => rep.keys.get(n)!);
+  const asked = { pair, epk: offering.epk, keys: held, log, asker, now: now(ctx) };
+  const made = await live.give(asked, signer(ctx), ctx.rng);
+  found.given = made.given;
+  if ((await ctx.relay.passOn([asker.dv], made.jws)) > 0) return;
+  ctx.transfers.answered.delete(name);
+  throw new Unreachable("the device that asked is not connected any more");
+}
+
+async function done(ctx: Context, rep: Replica, message: live.Message): Promise<void> {
+  const fits = (one: Answered): boolean => one.given !== undefined && b64e(one.given.digest) === message.body["give"];
+  const found = [...ctx.transfers.answered.values()].find(fits);
+  if (found?.given === undefined) throw new Replay("an answer nobody waits for");
+  live.checkDone(found.given, message, now(ctx));
+  const { pair } = found.given;
+  ctx.transfers.answered.delete(b64e(pair.ask));
+  const who = await nameOf(ctx, rep, pair.asker);
+  ctx.store.tell([{ event: "KeyGiven", sph: rep.sph, name: b64e(pair.ask), id: pair.asker.id, who, ns: pair.ns }]);
+}
+
+// --- both sides --------------------------------------------------------------------------------------------------------
+
+/** The pair of a transfer and the other side's device, as far as it has come. */
+function ends(ctx: Context, name: string): { pair: live.Pair; other: Party; own: boolean } | undefined {
+  const asked = ctx.transfers.asked.get(name);
+  const pair = asked?.pair ?? ctx.transfers.answered.get(name)?.pair;
+  if (pair === undefined) return undefined;
+  const own = asked !== undefined;
+  return { pair, other: own ? pair.provider : pair.asker, own };
+}
+
+function drop(ctx: Context, name: string): void {
+  ctx.transfers.asked.delete(name);
+  ctx.transfers.answered.delete(name);
+}
+
+/** End a transfer from either side (LIVE-009): different digits, or no. Nothing is given any more. */
+export async function end(ctx: Context, name: string, why: live.Why): Promise<void> {
+  const found = ends(ctx, name);
+  drop(ctx, name);
+  if (found === undefined) return;
+  const { pair, other, own } = found;
+  ctx.store.tell([{ event: "TransferEnded", sph: pair.sph, name, why, own }]);
+  const ending = { sph: pair.sph, me: me(ctx), to: other, asked: b64d(name), why, now: now(ctx) };
+  await ctx.relay.passOn([other.dv], await live.end(ending, signer(ctx), ctx.rng));
+}
+
+function ended(ctx: Context, message: live.Message): void {
+  const name = message.body["ask"] as string;
+  const found = ends(ctx, name);
+  if (found === undefined) return;
+  const { pair, other, own } = found;
+  const why = live.checkEnd(message, me(ctx), other, b64d(name));
+  drop(ctx, name);
+  ctx.store.tell([{ event: "TransferEnded", sph: pair.sph, name, why, own }]);
+}
+
+/** A live message came in over the connection. What does not fit changes nothing (LIVE-001, LIVE-010). */
+export async function take(ctx: Context, sph: string, compact: string): Promise<void> {
+  if ((await ctx.store.get("sphere", sph)) === undefined) return;
+  const rep = await replica(ctx, sph);
+  if (statusOf(rep) !== "active" || rep.history === undefined) return;
+  dropOld(ctx);
+  try {
+    const message = await live.read(compact, rep.history);
+    if (message.k === "ask") await heardAsk(ctx, rep, message);
+    else if (message.k === "offer") await offered(ctx, rep, message);
+    else if (message.k === "open") await opened(ctx, rep, message);
+    else if (message.k === "give") await given(ctx, rep, message);
+    else if (message.k === "done") await done(ctx, rep, message);
+    else ended(ctx, message);
+  } catch (error) {
+    const passing = [CheckFailed, NotFound, RelayError, Unreachable].some((kind) => error instanceof kind);
+    if (!passing) throw error;
+  }
+}
