@@ -181,6 +181,20 @@ async def test_a_crash_before_the_commit_was_sent(w: World) -> None:
     assert ada.context.replica(sph).keys[2].secret != (pledge.secret or (0, b""))[1]
 
 
+async def test_a_leave_whose_answer_was_lost(w: World) -> None:
+    """CLT-013, STR-008: the log is refused to who has left; the same bytes again get their first answer."""
+    people = await w.sphere_of("ada", "bo", "cy")
+    w.network("bo").lose("answer", "POST", "/commits")
+    with pytest.raises(Unreachable):
+        await harbour(people["bo"]).leave()
+    await people["cy"].sync()
+    await harbour(people["cy"]).rotate()
+    bo = await w.reopen("bo")
+    assert (await bo.sync()).faults == ()
+    assert [one.status for one in bo.spheres(past=True)] == ["left"]
+    assert commits.pledges(bo.context, bo.spheres(past=True)[0].sph) == []
+
+
 async def test_two_rotate_at_once(w: World) -> None:
     """CLT-013: one wins, the other speaks under the winner's key; both read everything."""
     people = await w.sphere_of("ada", "bo", "cy")

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from cloister.client import heads, intake, keys, logbook, organisation, queue, stops
+from cloister.client import heads, intake, keys, logbook, queue, stops
 from cloister.client.context import Context
 from cloister.client.events import Event
 from cloister.client.replica import Replica, new_note
@@ -161,7 +161,7 @@ async def commit(
         try:
             draft = composed(
                 state, history, author(ctx), intents, now=ctx.now(), rng=ctx.rng, keys=rep.keys,
-                meta_text=keys.read_meta(ctx, rep), heads=heads, words=spoken, org_key=organisation.key(ctx, rep),
+                meta_text=keys.read_meta(ctx, rep), heads=heads, words=spoken,
             )  # fmt: skip
         except LogInvalid as error:
             # What this account wants is against the rules; nothing is wrong with the log.
@@ -257,7 +257,10 @@ async def settle(ctx: Context, rep: Replica, made: Pledge, *, again: bool = Fals
     refusal after dropping the pledge, and Unreachable, Busy and the like with the pledge kept.
     """
     if again:
-        verdict = await _judge(ctx, rep, made)
+        try:
+            verdict = await _judge(ctx, rep, made)
+        except Forbidden as error:
+            return await _repeat(ctx, made, error)
         if verdict is not None:
             return verdict
     try:
@@ -268,6 +271,18 @@ async def settle(ctx: Context, rep: Replica, made: Pledge, *, again: bool = Fals
         return await _after_error(ctx, rep, made, error, final=False)
     except RelayError as error:
         return await _after_error(ctx, rep, made, error, final=True)
+    with ctx.store.step() as events:
+        _apply(ctx, ctx.replica(made.sph), made, events, pos=answer.msg_pos or 0)
+    return True
+
+
+async def _repeat(ctx: Context, made: Pledge, refused: Forbidden) -> bool:
+    """The log is shown to this device no more, perhaps because of this very commit (leaving): a repetition gets its
+    first answer. Any other answer tells nothing: ``refused`` is raised and the pledge stays."""
+    try:
+        answer = await ctx.relay.commit(None if made.create else made.sph, made.body)
+    except RelayError:
+        raise refused from None
     with ctx.store.step() as events:
         _apply(ctx, ctx.replica(made.sph), made, events, pos=answer.msg_pos or 0)
     return True

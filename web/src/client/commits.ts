@@ -262,7 +262,13 @@ export async function settleAll(ctx: Context, rep: Replica): Promise<void> {
  */
 export async function settle(ctx: Context, rep: Replica, made: Pledge, again = false): Promise<boolean> {
   if (again) {
-    const verdict = await judge(ctx, made);
+    let verdict: boolean | undefined;
+    try {
+      verdict = await judge(ctx, made);
+    } catch (error) {
+      if (!(error instanceof Forbidden)) throw error;
+      return repeat(ctx, made, error);
+    }
     if (verdict !== undefined) return verdict;
   }
   let pos: number;
@@ -273,6 +279,22 @@ export async function settle(ctx: Context, rep: Replica, made: Pledge, again = f
     return afterError(ctx, made, error);
   }
   const held = await replica(ctx, rep.sph);
+  await ctx.store.step((tx) => won(ctx, held, made, tx, pos));
+  return true;
+}
+
+/**
+ * The log is shown to this device no more, perhaps because of this very commit (leaving): a repetition gets its first
+ * answer. Any other answer tells nothing: `refused` is thrown and the pledge stays.
+ */
+async function repeat(ctx: Context, made: Pledge, refused: Forbidden): Promise<boolean> {
+  let pos: number;
+  try {
+    pos = (await ctx.relay.commit(made.create ? undefined : made.sph, textBytes(made.body))).msg_pos ?? 0;
+  } catch (error) {
+    throw error instanceof RelayError ? refused : error;
+  }
+  const held = await replica(ctx, made.sph);
   await ctx.store.step((tx) => won(ctx, held, made, tx, pos));
   return true;
 }
