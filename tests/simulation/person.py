@@ -84,6 +84,7 @@ class Person:
     life: int = 0
     dead: bool = True
     gone: str = ""
+    faults: tuple[str, ...] = ()
     die_in: int = 0
     client: Client | None = None
     said: list[str] = field(default_factory=list)
@@ -93,7 +94,12 @@ class Person:
     @property
     def online(self) -> bool:
         """Whether it runs now."""
-        return not self.dead and self.client is not None
+        return not self.dead and self.client is not None and bool(self.key)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is an owner or admin, as far as the device knows."""
+        return self.client is not None and any(s.role in ("owner", "admin") for s in self.client.spheres())
 
     def clock(self) -> float:
         return self.story.clock() + self.skew
@@ -119,6 +125,10 @@ class Person:
             self.story.acknowledged(json.loads(body)["jws"], json.loads(answer.body)["pos"])
         elif path.endswith("/commits") and json.loads(body).get("msg"):
             self.story.acknowledged(json.loads(body)["msg"], json.loads(answer.body)["msg_pos"])
+
+    def arrives(self, what: str) -> None:
+        """Something this device sent has reached the relay; it may be dead by now."""
+        self.story.step(f"{self.name}->", what)
 
     def sends(self, path: str, body: bytes | None) -> None:
         """Every message that leaves this device, taken or not."""

@@ -152,7 +152,7 @@ class Story:
 
     async def _storm(self) -> None:
         while self.steps < self.length and not self.failure:
-            await asyncio.sleep(self.rng.expovariate(0.5))
+            await asyncio.sleep(self.rng.expovariate(1.5))
             await self._something()
 
     async def _something(self) -> None:
@@ -178,7 +178,7 @@ class Story:
             one.skew = rng.uniform(-600, 600)
             self.note(one.name, "clock changes")
         elif running:
-            self._act(rng.choice(running))
+            self._act(rng.choice([*running, *(one for one in running if one.leads)]))
         for one in list(self.people.values()):
             if one.dead and not one.gone and rng.random() < 0.3:
                 await one.bury()
@@ -190,9 +190,8 @@ class Story:
 
     # what people do ----------------------------------------------------------------------------------------------
     def _act(self, who: Person) -> None:
-        rng = self.rng
         names = [name for name, (_, weight) in ACTS.items() for _ in range(weight)]
-        label = rng.choice(names)
+        label = self.rng.choice(names)
         who.do(label, lambda client: ACTS[label][0](self, who, client))
 
     def inside(self, client: Client) -> Sphere:
@@ -228,8 +227,15 @@ class Story:
         assert client is not None
         try:
             report = await client.sync()
+            person.faults = report.faults
             if report.faults:
                 self.note(person.name, f"faults {report.faults}")
+            if "L_MASTER_KEY" in report.faults:
+                client.lock()
+                await client.unlock(PASSWORD.format(person.login))
+            unfinished = client.context.store.get("revoking")
+            if unfinished:
+                await client.revoke_device(unfinished["dv"], PASSWORD.format(person.login))
             for item in client.outbox():
                 await client.retry(item.id, anyway=True)
         except CloisterError as error:
@@ -408,9 +414,9 @@ ACTS: dict[str, tuple[Any, int]] = {
     "change": (_change, 12),
     "rotate": (_rotate, 3),
     "invite": (_invite, 3),
-    "join": (_join, 8),
+    "join": (_join, 10),
     "admit": (_admit, 6),
-    "remove": (_remove, 2),
+    "remove": (_remove, 3),
     "leave": (_leave, 1),
     "role": (_role, 3),
     "mode": (_mode, 1),

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from cloister.client.context import Context
-from cloister.client.keys import permitted
+from cloister.client.keys import granted
 from cloister.client.replica import Replica
 from cloister.protocol.encoding import b64d, b64e
 from cloister.protocol.history import History
@@ -155,6 +155,8 @@ def _together(story: Story) -> Iterator[str]:
         ctx = person.client.context
         if ctx.store.get("retired"):
             yield f"{person.name} has retired"
+        if person.faults:
+            yield f"{person.name} still reports {person.faults}"
     for person, _, rep in _here(story):
         state = rep.known[0]
         if rep.status != "active":
@@ -190,6 +192,7 @@ def _rows(story: Story) -> Iterator[str]:
                 "SELECT dv, seq, h, state, code FROM message WHERE sph = ? AND chained = 1", rep.sph
             )
         }
+        given = granted(rep, ctx.dv)
         for sph, pos, _, dv, seq, h, compact in items:
             if sph != rep.sph:
                 continue
@@ -202,7 +205,7 @@ def _rows(story: Story) -> Iterator[str]:
             opened = head["enc"] == "none" or head["ep"] in rep.keys
             if opened and row[1] not in ("sent", "hidden"):
                 yield f"{person.name} shows message {seq} of {dv} at {pos} as {row[1]} {row[2]}"
-            if not opened and permitted(ctx, rep, ctx.dv, head["ep"]):
+            if not opened and head["ep"] in given:
                 yield f"{person.name} never got key {head['ep']}, which the policy gives"
 
 

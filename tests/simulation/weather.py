@@ -16,7 +16,6 @@ from cloister.client.transports.base import Answer
 from cloister.client.transports.memory import MemoryRelay, MemorySocket
 from cloister.errors import Unreachable
 
-
 # Seconds between two things that must not change places: timers of one moment have no order.
 APART = 1e-6
 
@@ -47,6 +46,8 @@ class Traveller(Protocol):
     """Who is at the near end: told of every step, which it may not survive."""
 
     def step(self, what: str) -> None: ...
+
+    def arrives(self, what: str) -> None: ...
 
     def heard(self, method: str, path: str, body: bytes | None, answer: Answer) -> None: ...
 
@@ -93,6 +94,7 @@ class Way:
 
         async def travel() -> Answer:
             await asyncio.sleep(delay)
+            self.near.arrives(f"{request[0]} {shape(request[1])}")
             return await self._far.request(*request, **more)
 
         task = asyncio.get_running_loop().create_task(travel())
@@ -180,6 +182,7 @@ class Wire:
 
     def _pass_on(self, text: str) -> None:
         if not self._over:
+            self._way.near.arrives(f"frame {len(text)}")
             self._far._to_app.put_nowait({"type": "websocket.receive", "text": text})
 
     async def receive(self) -> str:
