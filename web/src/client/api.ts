@@ -8,8 +8,8 @@
 import type { Policy } from "../protocol/state.ts";
 import type { Event, KeyAsked } from "./events.ts";
 import type {
-  AccountInfo, DeviceInfo, Finding, InviteInfo, InviteLink, KeyWish, LogLine, Message, OutboxItem, Pending, Person, Request, Row,
-  Rows, SeenRow, ServerInfo, SessionInfo, SphereInfo, SyncReport,
+  AccountInfo, DeviceInfo, Finding, Imported, InviteInfo, InviteLink, KeyWish, LogLine, Message, OutboxItem, Pending,
+  Person, Request, Row, Rows, SavedInfo, SavedKeys, SeenRow, ServerInfo, SessionInfo, SphereInfo, SyncReport,
 } from "./records.ts";
 
 /** A named step of long work (key derivation, first sync), for the line under the button. `of` 0: unknown. */
@@ -68,6 +68,10 @@ export interface KeyLine {
   readonly at: number;
   readonly byName: string;
   readonly why: readonly string[];
+  /** Whether the history policy gives it to this device; who can supply it and when it was asked for, while it is missing. */
+  readonly granted: boolean;
+  readonly holders: readonly string[];
+  readonly asked: number;
 }
 
 /** What a new sphere is to be; the policy's members as in the log, others as usual (ROLE-017). */
@@ -128,6 +132,8 @@ export interface Api {
   setPolicy(sph: string, changes: Readonly<Partial<Policy>>): Promise<void>;
   /** Owner only. A title in `title` is one for everybody to read; without it what was sealed stays sealed (CLT-042). */
   setMode(sph: string, mode: "e2ee" | "open" | "public", title?: string): Promise<void>;
+  /** The link by which anybody reads a public sphere. No secret. */
+  publicLink(sph: string): Promise<string>;
   /** The person has seen that the server can read here now (`SphereInfo.switched`). */
   acceptMode(sph: string): Promise<void>;
   leave(sph: string): Promise<void>;
@@ -199,6 +205,14 @@ export interface Api {
   setProvides(sph: string, on: boolean): Promise<void>;
   setCustody(sph: string, custody: "synced" | "device"): Promise<void>;
   keepOnlyHere(sph: string, only: boolean): Promise<void>;
+  /**
+   * Keys of a sphere as a sealed text and its code: the one answer that carries what opens a key, and only for who has just
+   * typed what opens this device (`unlock`: its PIN, else the password). Throws AuthFailed, VaultError, WeakPassword.
+   */
+  saveKeys(sph: string, unlock: string, passphrase: string): Promise<SavedKeys>;
+  checkSaved(sph: string, text: string, code: string): Promise<number>;
+  readSaved(text: string): Promise<SavedInfo>;
+  importKeys(text: string, code: string): Promise<Imported>;
   log(sph: string, start: number, limit: number): Promise<readonly LogLine[]>;
   headCode(sph: string): Promise<string>;
   checkpoint(sph: string): Promise<number>;

@@ -26,8 +26,9 @@ export const METHODS: Readonly<Record<Method, "question" | "act">> = {
   cancelJoin: "act", requests: "question", admit: "act", decline: "act", showCard: "act", rotate: "act", keys: "question",
   askKeys: "act", olderKeys: "question", askOlder: "act", wishes: "question", shareOlder: "act", declineOlder: "act",
   askLive: "act", transfers: "question", giveLive: "act", endLive: "act", provides: "question", setProvides: "act",
-  setCustody: "act", keepOnlyHere: "act", log: "question", headCode: "question", checkpoint: "act", seen: "question",
-  evidence: "question", acknowledge: "act", doctor: "question", sync: "act", admin: "act",
+  setCustody: "act", keepOnlyHere: "act", saveKeys: "act", checkSaved: "act",
+  readSaved: "question", importKeys: "act", publicLink: "question", log: "question", headCode: "question", checkpoint: "act",
+  seen: "question", evidence: "question", acknowledge: "act", doctor: "question", sync: "act", admin: "act",
 };
 
 export function isMethod(name: unknown): name is Method {

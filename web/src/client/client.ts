@@ -65,6 +65,7 @@ export class Client extends Household implements Api {
   setMeta: Api["setMeta"] = async (sph, changes) => spheres.setMeta(this.context, sph, changes);
   policy: Api["policy"] = async (sph) => spheres.policy(this.context, sph);
   setMode: Api["setMode"] = async (sph, mode, title) => spheres.setMode(this.context, sph, mode, title);
+  publicLink: Api["publicLink"] = async (sph) => spheres.publicLink(this.context, sph);
   acceptMode: Api["acceptMode"] = async (sph) => spheres.acceptMode(this.context, sph);
   setPolicy: Api["setPolicy"] = async (sph, changes) => spheres.setPolicy(this.context, sph, changes);
   leave: Api["leave"] = async (sph) => spheres.leave(this.context, sph);
@@ -126,6 +127,13 @@ export class Client extends Household implements Api {
     (await handover()).setProvides(this.context, await replica(this.context, sph), on);
   setCustody: Api["setCustody"] = async (sph, custody) => spheres.setCustody(this.context, sph, custody);
   keepOnlyHere: Api["keepOnlyHere"] = async (sph, only) => spheres.keepOnlyHere(this.context, sph, only);
+  saveKeys: Api["saveKeys"] = async (sph, unlock, passphrase) => {
+    await this.door.requireOpener(unlock);
+    return spheres.saveKeys(this.context, sph, passphrase);
+  };
+  checkSaved: Api["checkSaved"] = async (sph, text, code) => spheres.checkSaved(this.context, sph, text, code);
+  readSaved: Api["readSaved"] = async (text) => spheres.readSaved(this.context, text);
+  importKeys: Api["importKeys"] = async (text, code) => spheres.importKeys(this.context, text, code);
   log: Api["log"] = async (sph, start, limit): Promise<readonly LogLine[]> => spheres.log(this.context, sph, start, limit);
   headCode: Api["headCode"] = async (sph) => spheres.headCode(this.context, sph);
   checkpoint: Api["checkpoint"] = async (sph) => spheres.checkpoint(this.context, sph);

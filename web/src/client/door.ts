@@ -9,7 +9,7 @@
 import * as keys from "../account/keys.ts";
 import * as vaults from "../account/vault.ts";
 import { type Bytes, type HeldKey, type Rng, forgetKeys, newHeldKey } from "../crypto.ts";
-import { CloisterError, Locked, UsageError, VaultError } from "../errors.ts";
+import { AuthFailed, CloisterError, Locked, UsageError, VaultError } from "../errors.ts";
 import { b64d, jsonEmit, jsonParse } from "../protocol/encoding.ts";
 import type { Openers } from "./api.ts";
 import type { Act, Context } from "./context.ts";
@@ -148,10 +148,23 @@ export class Door {
   }
 
   /** VK by PIN: the relay counts the tries (CLT-040). Throws AuthFailed with `left`, VaultError, Unreachable, WeakPin. */
-  async keyByPin(pin: string, act: Act): Promise<Bytes> {
+  async keyByPin(pin: string, act: Act | undefined): Promise<Bytes> {
     const { vault, vk } = await pins.openWith(this.profile, new Relay(this.#given.transport), this.needVault(), pin, act);
     this.vault = vault;
     return vk;
+  }
+
+  /**
+   * Before what a stranger at an open device must not do: what opens it, its PIN, else the password, is typed once more.
+   * Throws AuthFailed, WeakPin, Unreachable.
+   */
+  async requireOpener(typed: string): Promise<void> {
+    const vault = this.needVault();
+    try {
+      await (pins.isSet(vault) ? this.keyByPin(typed, undefined) : this.keyByPassword(vault, typed, undefined));
+    } catch (error) {
+      throw error instanceof VaultError ? new AuthFailed("the vault does not open") : error;
+    }
   }
 
   /** Set or change the PIN; the opener by password goes with it (VLT-005, VLT-009). Throws WeakPin, AuthFailed. */

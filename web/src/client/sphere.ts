@@ -13,6 +13,7 @@ import { decode as decodeEnvelope } from "../protocol/jws.ts";
 import { checkPolicy } from "../protocol/roles.ts";
 import { type Policy, ascending, epochNumber } from "../protocol/state.ts";
 import { type Intent, POLICY } from "../sphere/intents.ts";
+import * as invitation from "../sphere/invitation.ts";
 import type { Text } from "../sphere/meta.ts";
 import * as announce from "./announce.ts";
 import type { NewSphere } from "./api.ts";
@@ -47,10 +48,10 @@ const said = (note: Note, name: string): string => (typeof note[name] === "strin
 /** The record of a sphere, from the local store. */
 export async function info(ctx: Context, rep: Replica): Promise<SphereInfo> {
   const { sph, state, note } = rep;
-  const [waiting, requests, unread, onlyHere] = await Promise.all([
+  const [waiting, requests, unread, onlyHere, saved] = await Promise.all([
     ctx.store.count("outbox", { prefix: [sph] }, "sph"),
     ctx.store.count("request", { prefix: [sph, 0] }, "sph"),
-    timeline.unread(ctx.store, sph), memory.onlyHere(ctx, sph),
+    timeline.unread(ctx.store, sph), memory.onlyHere(ctx, sph), memory.savedKey(ctx, sph),
   ]);
   return {
     sph, title: said(note, "title") || note.label || sph.slice(0, 9), topic: said(note, "topic"), icon: said(note, "icon"),
@@ -62,7 +63,7 @@ export async function info(ctx: Context, rep: Replica): Promise<SphereInfo> {
     members: state?.memberCount ?? 0, role: state?.members.get(ctx.id)?.role ?? "none", unread, waiting, requests,
     seq: state?.seq ?? 0, marked: state?.hard ?? false, confirmedByInviter: note.confirmed, stop: stopOf(rep),
     label: note.label, provisional: note["provisional"] === true, switched: note["switched"] as Switch | undefined,
-    onlyHere,
+    onlyHere, saved,
   };
 }
 
@@ -157,6 +158,18 @@ export async function acceptMode(ctx: Context, sph: string): Promise<void> {
     const rep = await replica(ctx, sph, tx);
     if (announce.accept(rep)) saveNote(tx, rep);
   }));
+}
+
+/**
+ * The link by which anybody reads a public sphere (INV-004), pinned to the entry that made it public. No secret. Throws
+ * UsageError for a sphere that is not public.
+ */
+export async function publicLink(ctx: Context, sph: string): Promise<string> {
+  const { state, history } = known(await replica(ctx, sph));
+  if (state.mode !== "public") throw new UsageError("only public spheres are read by a link");
+  const pin = history.digest(state.modeAt).slice(0, 16);
+  const [none, { origin }] = [new Uint8Array(), ctx.relay];
+  return invitation.emit({ kind: "public", origin, sph, jti: none, seed: none, seq: state.modeAt, pin, label: "" });
 }
 
 /** The signed policy in force. */
