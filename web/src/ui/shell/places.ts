@@ -4,6 +4,8 @@
 
 import type { Component } from "svelte";
 
+import { turn } from "../state/turn.ts";
+
 const PLACES = {
   "inbox/Inbox": () => import("../inbox/Inbox.svelte"),
   "inbox/Found": () => import("../inbox/Found.svelte"),
@@ -27,5 +29,14 @@ export type Screen = Component<Record<string, unknown>>;
 /** The component of a place; asked for twice it is fetched once. */
 export async function load(name: PlaceName): Promise<Screen> {
   const { default: screen } = await PLACES[name]();
+  await turn();
   return screen as unknown as Screen;
+}
+
+/** What comes first behind every door, fetched while the door opens. One that does not come is asked for again when shown. */
+export async function prefetch(): Promise<void> {
+  for (const name of ["sphere/SphereList", "inbox/Inbox", "sphere/Sphere"] as const) {
+    await turn();
+    await load(name).catch(() => undefined);
+  }
 }
