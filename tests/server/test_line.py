@@ -178,6 +178,22 @@ async def test_what_follows_the_first_frame_at_once_is_heard_in_order(tmp_path: 
         wire.writer.close()
 
 
+async def test_long_records_arrive_as_they_were_sent_beside_short_ones(tmp_path: Path) -> None:
+    async with serving(tmp_path) as house:
+        sph, bot = house.room.sph, house.bots[1]
+        wire = await house.connect(bot, framed(said({"t": "sub", "i": 1, "streams": {sph: 0}})))
+        await wire.until("live", s=sph)
+        compacts = []
+        for size in (10, lines.LARGE, 10, 20 * lines.LARGE):
+            compacts.append(house.room.say(bot, "x" * size))
+            house.room.said(bot, compacts[-1])
+        wire.writer.write(b"".join(framed(said({"t": "send", "i": n, "jws": one})) for n, one in enumerate(compacts)))
+        found = [await wire.until("item", s=sph, jws=one) for one in compacts]
+        assert [one["pos"] - found[0]["pos"] for one in found] == [0, 1, 2, 3]  # STR-010, STR-013
+        await wire.until("ok", i=3)
+        wire.writer.close()
+
+
 @pytest.mark.parametrize(
     ("data", "code"),
     [

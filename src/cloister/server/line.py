@@ -29,6 +29,8 @@ _TEXT: Final = 0x81
 _MASKED: Final = 0x80
 _CONTROL: Final = 0x08
 _LONGEST_CONTROL: Final = 125
+# Records of at least this size on average are handed on as they are: all readers of a room share them.
+LARGE: Final = 4096
 
 
 class Line(WebSocketsSansIOProtocol):
@@ -70,12 +72,15 @@ class Line(WebSocketsSansIOProtocol):
         """One text frame: a JSON array of these records."""
         if self.close_sent or self.disconnected or self.transport.is_closing():
             return
-        parts = [b""]
-        for record in records:
-            parts += (record, b",")
-        parts[-1] = b"]"
-        parts[0] = _head(sum(map(len, parts)) + 1)
-        self.transport.write(b"".join(parts))
+        size = sum(map(len, records)) + len(records) + 1
+        parts = [_head(size), records[0]]
+        for record in records[1:]:
+            parts += (b",", record)
+        parts.append(b"]")
+        if size > LARGE * len(records):
+            self.transport.writelines(parts)
+        else:
+            self.transport.write(b"".join(parts))
 
     def pause(self) -> None:
         """Read no more for now."""

@@ -32,8 +32,7 @@ MAX_CACHED: Final = 2048
 SNAPSHOT_EVERY: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Last:
+class Last(msgspec.Struct, frozen=True):
     """The last message of a device: what its next one must follow, its position, and that of the mark before it."""
 
     head: ChainHead
