@@ -13,6 +13,8 @@
 | T-S7 signing oracle | test_oracle | the typed answer: an entry in the owner's name |
 | T-S8 downgrades | test_downgrade | the closed challenge: the password is used, a proof leaves |
 | T-S9 flipped bytes | test_flips | the tag: another master key is used; signature, tag and kc of shares |
+| T-S9 exchanged pieces | test_exchanged | binding, tag: the commitment still refuses; that too: wrong keys; vault |
+| messages kept back | test_resend | signatures: whoever hands them on puts words into a mouth |
 | T-S10 switches | test_switches | entry signatures: words leave in clear |
 | T-S12 removed member | test_removed | recipients from the log; rotate-then-speak; slots under a key of the relay |
 | T-S13 live transfer | test_live_transfer | signatures; kc; memory of asks; the time |
