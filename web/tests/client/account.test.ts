@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 
 import { unpackDevice } from "../../src/account/keys.ts";
 import { stretch } from "../../src/account/password.ts";
@@ -27,7 +27,10 @@ import { none as transfers } from "../../src/client/transfers.ts";
 import { type Bytes, randomBytes } from "../../src/crypto.ts";
 import { CloisterError, Unreachable } from "../../src/errors.ts";
 import { b64d } from "../../src/protocol/encoding.ts";
+import { full } from "../cheap.ts";
 import { type TestRelay, python, startRelay } from "../relay.ts";
+
+vi.mock("../../src/crypto/argon2.ts", async (real) => (await import("../cheap.ts")).cheap(real));
 
 const PASSWORD = "kettle-orchid-93-lantern";
 const OTHER = "thimble-quarry-58-walnut";
@@ -209,6 +212,8 @@ describe("devices", () => {
   });
 
   test("a setting made at once on two devices becomes the same on both, and both survive Python (CLT-029)", async () => {
+    full(true);
+    onTestFinished(() => full(false));
     const [one, two] = [await account("settings"), await further("settings")];
     await memory.setSetting(one.ctx, "theme", "dark");
     await memory.setSetting(two.ctx, "theme", "light");
@@ -294,6 +299,7 @@ describe("a new password", () => {
 
 describe("the terminal", () => {
   withRelay();
+  beforeAll(() => full(true));
 
   test("signs in to an account made here", async () => {
     const { ctx } = await account("webfirst");

@@ -3,7 +3,7 @@
  * for several tabs (WEB-003, WEB-012).
  */
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 import type { Api, Call, PageEvent, Reply } from "../../src/client/api.ts";
 import { METHODS, answer, faultOf, thrownOf } from "../../src/client/border.ts";
@@ -13,6 +13,8 @@ import { CloisterError, RateLimited, UsageError } from "../../src/errors.ts";
 import { b64e } from "../../src/protocol/encoding.ts";
 import { type TestRelay, startRelay } from "../relay.ts";
 import { type Person, person } from "./party.ts";
+
+vi.mock("../../src/crypto/argon2.ts", async (real) => (await import("../cheap.ts")).cheap(real));
 
 const call = (method: string, ...values: unknown[]): Call => ({ n: 1, method: method as Call["method"], values });
 

@@ -4,7 +4,7 @@
  * CLT-033, STR-014, WEB-041).
  */
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 
 import * as delivery from "../../src/client/delivery.ts";
 import * as live from "../../src/client/live.ts";
@@ -13,6 +13,8 @@ import * as spheres from "../../src/client/sphere.ts";
 import { type TestRelay, startRelay } from "../relay.ts";
 import { type Member, clear, say, signUp, sync, texts, together } from "./members.ts";
 import { type Terminal, terminal } from "./terminal.ts";
+
+vi.mock("../../src/crypto/argon2.ts", async (real) => (await import("../cheap.ts")).cheap(real));
 
 let relay: TestRelay;
 let ada: Member;

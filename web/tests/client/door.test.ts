@@ -3,7 +3,7 @@
  * (CLT-003, CLT-004, CLT-006, VLT-004 to VLT-011, WEB-013).
  */
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 import { memoryPlace } from "../../src/client/backend_memory.ts";
 import { IDLE } from "../../src/client/door.ts";
@@ -12,6 +12,8 @@ import { httpTransport } from "../../src/client/transports/http.ts";
 import { Unreachable } from "../../src/errors.ts";
 import { type TestRelay, startRelay } from "../relay.ts";
 import { type Person, person } from "./party.ts";
+
+vi.mock("../../src/crypto/argon2.ts", async (real) => (await import("../cheap.ts")).cheap(real));
 
 const PIN = "805117";
 let relay: TestRelay;

@@ -2,11 +2,13 @@
  * The first run, against a real relay: sign up, make a sphere, invite, ask, admit, send, read (CLT-003, CLT-010, CLT-018).
  */
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 import type { Row } from "../../src/client/records.ts";
 import { type TestRelay, startRelay } from "../relay.ts";
 import { type Person, person } from "./party.ts";
+
+vi.mock("../../src/crypto/argon2.ts", async (real) => (await import("../cheap.ts")).cheap(real));
 
 let relay: TestRelay;
 let ada: Person;

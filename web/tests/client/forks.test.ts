@@ -3,7 +3,7 @@
  * checkpoint says of a chain is held against what was shown here (CLT-020, CLT-037, LOG-028).
  */
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 
 import * as commits from "../../src/client/commits.ts";
 import { now, replica } from "../../src/client/context.ts";
@@ -15,6 +15,8 @@ import * as spheres from "../../src/client/sphere.ts";
 import { cursor, move } from "../../src/client/store.ts";
 import { type TestRelay, startRelay } from "../relay.ts";
 import { type Member, clear, say, signUp, sync, texts, together } from "./members.ts";
+
+vi.mock("../../src/crypto/argon2.ts", async (real) => (await import("../cheap.ts")).cheap(real));
 
 let relay: TestRelay;
 let ada: Member;

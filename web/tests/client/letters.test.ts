@@ -3,7 +3,7 @@
  * who has seen more than the relay shows; and what the doctor says of it (CLT-015, CLT-017, CLT-030, CLT-031, CLT-036).
  */
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { type Vault } from "../../src/account/vault.ts";
 import { replica } from "../../src/client/context.ts";
@@ -12,12 +12,15 @@ import * as doctor from "../../src/client/doctor.ts";
 import * as inbox from "../../src/client/inbox.ts";
 import * as keys from "../../src/client/keys.ts";
 import { known, saveNote } from "../../src/client/replica.ts";
+import * as memory from "../../src/client/memory.ts";
 import * as spheres from "../../src/client/sphere.ts";
 import { cursor, move } from "../../src/client/store.ts";
 import type { Answer } from "../../src/client/transports/base.ts";
 import { DeviceRevoked } from "../../src/errors.ts";
 import { type TestRelay, startRelay } from "../relay.ts";
 import { type Member, clear, further, reopen, say, signUp, sync, texts, together } from "./members.ts";
+
+vi.mock("../../src/crypto/argon2.ts", async (real) => (await import("../cheap.ts")).cheap(real));
 
 let relay: TestRelay;
 let ada: Member;
@@ -55,9 +58,9 @@ async function loseKeys(one: Member, onlyHere: boolean): Promise<void> {
   const rep = await replica(one.ctx, sph);
   await one.ctx.store.step(async (tx) => {
     for (const [key] of await tx.list("epochKey", { prefix: [sph] })) tx.drop("epochKey", key);
-    rep.note["onlyHere"] = onlyHere;
     saveNote(tx, rep);
   });
+  await memory.setSetting(one.ctx, `only.${sph}`, onlyHere);
   await reopen(one);
 }
 

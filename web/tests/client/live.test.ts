@@ -2,12 +2,14 @@
  * The live connection: what one writes the other hears at once, a relay that goes away is waited for (CLT-033, STR-014).
  */
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 import type { PageEvent } from "../../src/client/api.ts";
 import { settled } from "../../src/client/background.ts";
 import { type TestRelay, startRelay } from "../relay.ts";
 import { type Person, person } from "./party.ts";
+
+vi.mock("../../src/crypto/argon2.ts", async (real) => (await import("../cheap.ts")).cheap(real));
 
 let relay: TestRelay;
 let ada: Person;

@@ -1,10 +1,12 @@
 /** Reading over a real relay: notices where they happened, a thread, unread, search, and one name for a row that waits (WEB-031 to WEB-033). */
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 import type { Row, Rows } from "../../src/client/records.ts";
 import { type TestRelay, startRelay } from "../relay.ts";
 import { type Person, person } from "./party.ts";
+
+vi.mock("../../src/crypto/argon2.ts", async (real) => (await import("../cheap.ts")).cheap(real));
 
 let relay: TestRelay;
 let ada: Person;

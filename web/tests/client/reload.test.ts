@@ -3,7 +3,7 @@
  * durable, and nothing acknowledged is lost, nothing is there twice (CLT-008, CLT-013, CLT-014).
  */
 
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 
 import { replica } from "../../src/client/context.ts";
 import * as delivery from "../../src/client/delivery.ts";
@@ -11,6 +11,8 @@ import { known } from "../../src/client/replica.ts";
 import * as spheres from "../../src/client/sphere.ts";
 import { type TestRelay, startRelay } from "../relay.ts";
 import { Ended, type Member, clear, reopen, signUp, sync, texts, together } from "./members.ts";
+
+vi.mock("../../src/crypto/argon2.ts", async (real) => (await import("../cheap.ts")).cheap(real));
 
 let relay: TestRelay;
 let ada: Member;

@@ -1,11 +1,13 @@
 /** Keys saved as a text: only for who can open this device, checked before it counts, believed by nobody but the log (CLT-060). */
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 import * as slotNames from "../../src/account/slot_names.ts";
 import type { SavedKeys } from "../../src/client/records.ts";
 import { type TestRelay, startRelay } from "../relay.ts";
 import { type Person, person } from "./party.ts";
+
+vi.mock("../../src/crypto/argon2.ts", async (real) => (await import("../cheap.ts")).cheap(real));
 
 let relay: TestRelay;
 let ada: Person;

@@ -3,7 +3,7 @@
  * (CLT-016, CLT-035, CLT-041, CLT-042).
  */
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 import { replica } from "../../src/client/context.ts";
 import * as delivery from "../../src/client/delivery.ts";
@@ -14,6 +14,8 @@ import { CloisterError } from "../../src/errors.ts";
 import * as entries from "../../src/protocol/entry.ts";
 import { type TestRelay, startRelay } from "../relay.ts";
 import { type Member, further, messages, say, signUp, sync, texts, together } from "./members.ts";
+
+vi.mock("../../src/crypto/argon2.ts", async (real) => (await import("../cheap.ts")).cheap(real));
 
 let relay: TestRelay;
 let ada: Member;

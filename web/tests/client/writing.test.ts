@@ -3,7 +3,7 @@
  * (CLT-013 to CLT-018, CLT-030).
  */
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 
 import * as commits from "../../src/client/commits.ts";
 import { replica } from "../../src/client/context.ts";
@@ -16,6 +16,8 @@ import { b64e } from "../../src/protocol/encoding.ts";
 import type { Intent } from "../../src/sphere/intents.ts";
 import { type TestRelay, startRelay } from "../relay.ts";
 import { type Fate, type Member, clear, messages, reopen, say, signUp, sync, texts, together } from "./members.ts";
+
+vi.mock("../../src/crypto/argon2.ts", async (real) => (await import("../cheap.ts")).cheap(real));
 
 let relay: TestRelay;
 let ada: Member;
