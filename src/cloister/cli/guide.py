@@ -52,6 +52,11 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "cloister account devices rm": ("cloister account devices rm phone",),
     "cloister sphere": ('cloister sphere new "Harbour plan"', "cloister sphere ls", "cloister sphere seen harbour"),
     "cloister sphere new": ('cloister sphere new "Harbour plan"', 'cloister sphere new Board --history since-join'),
+    "cloister sphere custody": (
+        "cloister sphere custody harbour",
+        "cloister sphere custody harbour device",
+        "cloister sphere custody harbour --only-here",
+    ),
     "cloister sphere ls": ("cloister sphere ls", "cloister sphere ls --json"),
     "cloister sphere show": ("cloister sphere show harbour",),
     "cloister sphere leave": ("cloister sphere leave harbour",),

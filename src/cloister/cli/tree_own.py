@@ -65,6 +65,7 @@ def complete_words(ctx: typer.Context) -> None:
 # --- account ------------------------------------------------------------------------------------------------------
 
 account = add(app, "account", "Your account and its devices.")
+_RSA = "Give this device an RSA key instead: weaker, and only let in where a sphere allows it."
 
 
 @account.command("new", cls=Command)
@@ -74,22 +75,24 @@ def account_new(
     legacy_kdf: Annotated[
         bool, typer.Option("--legacy-kdf", help="Only where Argon2id cannot run: a weaker password stretch.")
     ] = False,
+    rsa: Annotated[bool, typer.Option("--rsa", help=_RSA)] = False,
 ) -> None:
     """Make an account with a set-up code or a sign-up code."""
     from cloister.cli.commands import accounts
 
-    shell.go(accounts.new(shell.current(), name, device, legacy=legacy_kdf))
+    shell.go(accounts.new(shell.current(), name, device, legacy=legacy_kdf, rsa=rsa))
 
 
 @account.command("signin", cls=Command)
 def account_signin(
     name: OneOfMine,
     device: Annotated[str, typer.Option("--device", metavar="TEXT", help="What to call this device.")] = "",
+    rsa: Annotated[bool, typer.Option("--rsa", help=_RSA)] = False,
 ) -> None:
     """Make this machine one more device of your account."""
     from cloister.cli.commands import accounts
 
-    shell.go(accounts.signin(shell.current(), name, device))
+    shell.go(accounts.signin(shell.current(), name, device, rsa=rsa))
 
 
 @account.command("signout", cls=Command)

@@ -32,15 +32,45 @@ def sphere_new(
         str, typer.Option("--history", metavar="all|since-join|days:N|none", help="What newcomers can read.")
     ] = "all",
     topic: Annotated[str, typer.Option("--topic", metavar="TEXT", help="A line under the title.")] = "",
+    org: Annotated[
+        str, typer.Option("--org", metavar="SPHERE", help="Its keys come from this organisation's: weaker, see show.")
+    ] = "",
+    organisation: Annotated[
+        bool, typer.Option("--organisation", help="An organisation: spheres made with --org take their keys from it.")
+    ] = False,
+    rsa: Annotated[
+        bool, typer.Option("--rsa", help="Also let devices in that have only an RSA key: weaker, see show.")
+    ] = False,
 ) -> None:
     """Make a sphere, encrypted unless you say --open."""
     from cloister.cli.commands import spheres
 
-    shell.go(spheres.new(shell.current(), title, _mode(open_, public), custody, delivery, history, topic))
+    work = spheres.new(
+        shell.current(), title, _mode(open_, public), custody, delivery, history, topic,
+        org=org, organisation=organisation, rsa=rsa,
+    )  # fmt: skip
+    shell.go(work)
 
 
 def _mode(open_: bool, public: bool) -> Literal["e2ee", "open", "public"]:
     return "public" if public else "open" if open_ else "e2ee"
+
+
+@sphere.command("custody", cls=Command)
+def sphere_custody(
+    name: SphereName,
+    value: Annotated[
+        str, typer.Argument(metavar="[synced|device]", help="For everybody; without it the present state is shown.")
+    ] = "",
+    only_here: Annotated[bool, typer.Option("--only-here", help="Keep your own keys on your devices only.")] = False,
+    with_account: Annotated[
+        bool, typer.Option("--with-account", help="Keep your own keys at the server again, locked by your password.")
+    ] = False,
+) -> None:
+    """Show or change where the keys of a sphere are kept."""
+    from cloister.cli.commands import custody
+
+    shell.go(custody.change(shell.current(), name, value, only_here, with_account))
 
 
 @sphere.command("ls", cls=Command)

@@ -40,7 +40,14 @@ def show_password(shell: Shell, password: str) -> None:
 
 
 async def sign_up(
-    shell: Shell, client: Client, login: str, device: str, *, ticket: str | None = None, link: str | None = None
+    shell: Shell,
+    client: Client,
+    login: str,
+    device: str,
+    *,
+    ticket: str | None = None,
+    link: str | None = None,
+    rsa: bool = False,
 ) -> bool:
     """Make the account; asks again for a password that is too weak. True when something was asked of a sphere."""
     while True:
@@ -50,8 +57,9 @@ async def sign_up(
         try:
             with shell.out.step(say("step.making-keys")):
                 asked = await client.create_account(
-                    login, password, ticket, invite_link=link, device_name=device_name(device)
-                )
+                    login, password, ticket, invite_link=link, device_name=device_name(device),
+                    kem="rsa4096" if rsa else "xwing",
+                )  # fmt: skip
         except WeakPassword as error:
             if shell.secrets.given("password") is not None:
                 raise
@@ -65,7 +73,7 @@ async def sign_up(
         return asked is not None
 
 
-async def new(shell: Shell, login: str, device: str, *, legacy: bool) -> None:
+async def new(shell: Shell, login: str, device: str, *, legacy: bool, rsa: bool) -> None:
     """Make an account here."""
     from cloister.account.login import login_name
 
@@ -83,7 +91,7 @@ async def new(shell: Shell, login: str, device: str, *, legacy: bool) -> None:
             raise Refused("signup-closed", LOCKED, code="E_FORBIDDEN")
         elif info.signup == "invite":
             ticket = shell.secrets.get("setup", "ask.signup-code")
-        await sign_up(shell, client, login, device, ticket=ticket)
+        await sign_up(shell, client, login, device, ticket=ticket, rsa=rsa)
         me = client.account
         shell.out.result(
             {"login": me.login, "id": me.id, "device": me.dv, "device_name": me.device_name, "server": me.server},
@@ -92,7 +100,7 @@ async def new(shell: Shell, login: str, device: str, *, legacy: bool) -> None:
         shell.out.note(say("note.no-reset"))
 
 
-async def signin(shell: Shell, login: str, device: str) -> None:
+async def signin(shell: Shell, login: str, device: str, *, rsa: bool) -> None:
     """Make this profile a device of an account."""
     if shell.would("would.signin", name=login):
         return
@@ -100,7 +108,7 @@ async def signin(shell: Shell, login: str, device: str) -> None:
         password = shell.secrets.get("password", "ask.password")
         try:
             with shell.out.step(say("step.proving")):
-                await client.sign_in(login, password, device_name(device))
+                await client.sign_in(login, password, device_name(device), kem="rsa4096" if rsa else "xwing")
         except AuthFailed:
             raise Refused("signin", LOCKED, code="E_AUTH") from None
         keep(shell, client)

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, Literal
 
 from cloister.cli import times
-from cloister.cli.commands import invited, rules
+from cloister.cli.commands import custody, invited, rules
 from cloister.cli.escape import escape
 from cloister.cli.faults import USAGE, Refused
 from cloister.cli.output import OCHRE, say
@@ -16,20 +16,44 @@ _HISTORY = ("all", "since-join", "none")
 Mode = Literal["e2ee", "open", "public"]
 
 
-async def new(shell: Shell, title: str, mode: Mode, custody: str, delivery: str, history: str, topic: str) -> None:
+async def new(
+    shell: Shell,
+    title: str,
+    mode: Mode,
+    keeping: str,
+    delivery: str,
+    history: str,
+    topic: str,
+    *,
+    org: str = "",
+    organisation: bool = False,
+    rsa: bool = False,
+) -> None:
     """Make a sphere."""
+    if (org or organisation) and mode != "e2ee":
+        raise Refused("organisation-open", USAGE)
+    if org and organisation:
+        raise Refused("organisation-twice", USAGE)
     if delivery not in ("pairwise", "live"):
         raise Refused("one-of", USAGE, flag="--delivery", allowed="pairwise, live")
-    if custody not in ("synced", "device"):
+    if keeping not in ("synced", "device"):
         raise Refused("one-of", USAGE, flag="--custody", allowed="synced, device")
     if history not in _HISTORY and not history.startswith("days:"):
         raise Refused("one-of", USAGE, flag="--history", allowed="all, since-join, days:N, none")
     if shell.would("would.sphere", title=title):
         return
     async with opened(shell) as client:
+        above = ""
+        if org:
+            await synced(shell, client)
+            found = client.sphere(org).info
+            if found.kind != "org" or found.status != "active":
+                raise Refused("no-organisation", USAGE, title=found.title)
+            above = found.sph
+        policy = {"history": history, **({"kem_min": "rsa4096"} if rsa else {})}
         made = await client.create_sphere(
-            title, mode=mode, custody=custody, delivery=delivery, topic=topic,  # type: ignore[arg-type]
-            policy={"history": history},
+            title, mode=mode, custody=keeping, delivery=delivery, topic=topic, policy=policy,  # type: ignore[arg-type]
+            kind="org" if organisation else "sphere", org=above,
         )  # fmt: skip
         info = made.info
         said = say("done.sphere" if mode == "e2ee" else "done.sphere-open", title=info.title, n=info.epoch)
@@ -39,6 +63,8 @@ async def new(shell: Shell, title: str, mode: Mode, custody: str, delivery: str,
             row["link"] = said
             shell.out.note(say("done.public-on", title=info.title))
         shell.out.result(row, said)
+        for line in custody.labels(client, info):
+            shell.out.note(line)
 
 
 async def ls(shell: Shell, *, past: bool) -> None:
@@ -82,7 +108,7 @@ async def show(shell: Shell, name: str) -> None:
         info, out = sphere.info, shell.out
         lines = [f"{out.name(info.title)}" + (f" · {out.name(info.topic)}" if info.topic else "")]
         if info.status != "active":
-            lines.append(say(f"status-long.{info.status}"))
+            lines.append(say("show.too-weak" if info.too_weak else f"status-long.{info.status}"))
             out.result({"sphere": _info(info)}, *lines)
             return
         keys = sphere.keys()
@@ -101,8 +127,7 @@ async def show(shell: Shell, name: str) -> None:
             if older:
                 lines.append(say("show.older", n=len(older)))
             lines.append(rules.history_line(sphere.policy))
-            lines.append(say("show.custody-synced" if info.custody == "synced" else "show.custody-device"))
-            lines.append(_saved(info))
+            lines += custody.keys(client, info)
         people = sphere.people()
         lines.append(say("show.people", n=len(people), role=info.role))
         strangers = [out.name(one.name) for one in people if not one.me and one.known != "confirmed in person"]
@@ -122,13 +147,6 @@ async def show(shell: Shell, name: str) -> None:
         if info.stop is not None:
             out.stop(info.stop)
             shell.exit_code = 8
-
-
-def _saved(info: Any) -> str:
-    """Whether the keys lie outside as well; the reminder stays until they do (CLT-060)."""
-    if not info.saved:
-        return say("show.saved-never")
-    return say("show.saved" if info.saved >= info.epoch else "show.saved-older", saved=info.saved, n=info.epoch)
 
 
 def _info_person(one: Any) -> dict[str, Any]:
