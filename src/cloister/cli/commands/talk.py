@@ -19,7 +19,7 @@ from cloister.errors import words
 if TYPE_CHECKING:
     from cloister.client import Client, Sphere
     from cloister.client.events import Event
-    from cloister.client.records import Message
+    from cloister.client.records import Message, OutboxItem, SphereInfo
 
 MAX_STDIN = 1 << 20
 
@@ -41,16 +41,13 @@ async def send(shell: Shell, name: str, text: str, re: str, *, openly: bool = Fa
         info = sphere.info
         if info.status != "active":
             raise Refused("not-in-sphere", NOT_FOUND, title=info.title, code="C_NOT_MEMBER")
+        if openly:
+            await synced(shell, client)  # whether it may go openly is the sphere's present rule
+            info = sphere.info
         openly = openly and info.mode == "e2ee"
         if openly and not sphere.policy.plaintext:
             raise Refused("no-openly", NOT_FOUND, title=info.title, code="E_FORBIDDEN")
-        if not text:
-            prompt = "ask.text-open" if openly or info.mode != "e2ee" else "ask.text"
-            if shell.secrets.terminal is None:
-                raise Refused("no-text", LOCKED)
-            text = shell.secrets.ask(prompt, n=info.members)
-            if not text:
-                raise Refused("nothing-to-send", USAGE)
+        text = text or _asked(shell, info, openly=openly)
         if shell.would("would.send", title=info.title):
             return
         if openly and not shell.secrets.agree("ask.openly", default=False):
@@ -61,7 +58,7 @@ async def send(shell: Shell, name: str, text: str, re: str, *, openly: bool = Fa
         shell.kept = "kept.message"
         reply = sphere.message(re) if re else None
         before = info.epoch
-        sent = await sphere.send(text, reply, openly=openly)
+        sent = await _put(shell, sphere, text, reply, openly=openly)
         if isinstance(sent, OutboxItem):
             stop = sphere.info.stop
             if stop is not None:
@@ -82,15 +79,38 @@ async def send(shell: Shell, name: str, text: str, re: str, *, openly: bool = Fa
                 shell.out.note(say("done.sent", time=times.short(sent.at)))
 
 
-async def _seen_mode(shell: Shell, sphere: Sphere) -> None:
+def _asked(shell: Shell, info: SphereInfo, *, openly: bool) -> str:
+    """The message, asked for on the terminal. Raises Refused."""
+    prompt = "ask.text-open" if openly or info.mode != "e2ee" else "ask.text"
+    if shell.secrets.terminal is None:
+        raise Refused("no-text", LOCKED)
+    text = shell.secrets.ask(prompt, n=info.members)
+    if not text:
+        raise Refused("nothing-to-send", USAGE)
+    return text
+
+
+async def _put(shell: Shell, sphere: Sphere, text: str, reply: Message | None, *, openly: bool) -> Message | OutboxItem:
+    """Send it; when only now somebody's switch of the mode is seen, ask about that at once."""
+    sent = await sphere.send(text, reply, openly=openly)
+    if getattr(sent, "question", "") == "mode" and await _seen_mode(shell, sphere):
+        await sphere.client.retry(sent.id, anyway=True)  # type: ignore[union-attr]
+        waits = [one for one in sphere.client.outbox() if one.sph == sphere.sph]
+        return waits[0] if waits else sphere.messages(limit=1)[-1]
+    return sent
+
+
+async def _seen_mode(shell: Shell, sphere: Sphere) -> bool:
     """Before the first text that the server can read: who made it so, and a yes on the terminal. Without one the text
     waits with its question (CLT-016); ``--yes`` is no answer to it."""
     found = sphere.info.switched
     if found is None or shell.secrets.terminal is None or shell.flags.yes:
-        return
+        return False
     shell.out.note(rules.switched(found))
-    if shell.secrets.agree("ask.understand", default=False):
-        await sphere.accept_mode()
+    if not shell.secrets.agree("ask.understand", default=False):
+        return False
+    await sphere.accept_mode()
+    return True
 
 
 def _waits(item: Any) -> None:
