@@ -72,7 +72,7 @@ def open_window(chromium: Browser, liar: Liar) -> Iterator[Windows]:
     assert not complaints
 
 
-def _let_in(liar: Liar, one: Window) -> Page:
+def let_in(liar: Liar, one: Window) -> Page:
     """Ada makes a sphere in her terminal; Bo comes by her link in a browser and is let in."""
     hw = liar.hw
     ada = liar.do(hw.first("ada"))
@@ -127,7 +127,7 @@ async def _rotate(liar: Liar) -> None:
 
 
 def test_an_older_history_then_another_one(open_window: Windows, liar: Liar, tmp_path: Path) -> None:
-    page = _let_in(liar, open_window("bo"))
+    page = let_in(liar, open_window("bo"))
     before, others = liar.do(_rival(liar))
     write(page, "Before any of it")
     written(page, "Before any of it")

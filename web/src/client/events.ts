@@ -3,7 +3,7 @@
  * finished records. As `src/cloister/client/events.py`. Spec: CLT-009, CLT-010.
  */
 
-import type { Message, OutboxItem, Request, Stop } from "./records.ts";
+import type { Invitation, Message, OutboxItem, Request, Stop } from "./records.ts";
 
 /** A new message (also own ones from other devices). `message.state` may be unreadable or quarantined. */
 export interface MessageReceived {
@@ -192,6 +192,13 @@ export interface JoinRequested {
   readonly request: Request;
 }
 
+/** Somebody known invites this account to a sphere. `sph` is empty: this account is not in it (CLT-053). */
+export interface Invited {
+  readonly event: "Invited";
+  readonly sph: string;
+  readonly invitation: Invitation;
+}
+
 /** This account is a member now and can read. */
 export interface Admitted {
   readonly event: "Admitted";
@@ -275,6 +282,7 @@ export type Event =
   | ModeChanged
   | SphereChanged
   | JoinRequested
+  | Invited
   | Admitted
   | Removed
   | GapFound

@@ -314,7 +314,11 @@ class Page {
 /** A row whose payload is open: shown, unless the same words are shown already; a nickname is kept; comments find theirs. */
 async function settle(rep: Replica, row: MessageRow, tx: Tx, telling: Telling, before: boolean): Promise<void> {
   row.state = before ? "hidden" : "sent";
-  if (row.kind === "sys") setMeta(tx, `nick/${rep.sph}/${row.author}`, people.clean(row.body.text ?? ""));
+  if (row.kind === "sys") {
+    const nick = people.clean(row.body.text ?? "");
+    setMeta(tx, `nick/${rep.sph}/${row.author}`, nick);
+    tx.events.push({ event: "SphereChanged", sph: rep.sph, what: "nick", by: nick });
+  }
   if (before) return;
   telling.said(row);
   const note = rep.note as Notes;
