@@ -8,7 +8,7 @@
 import type { Policy } from "../protocol/state.ts";
 import type { Event, KeyAsked } from "./events.ts";
 import type {
-  AccountInfo, DeviceInfo, Finding, Imported, InviteInfo, InviteLink, KeyWish, LogLine, Message, OutboxItem, Pending,
+  AccountInfo, DeviceInfo, Finding, Imported, Invitation, InviteInfo, InviteLink, KeyWish, LogLine, Message, OutboxItem, Pending,
   Person, Request, Row, Rows, SavedInfo, SavedKeys, SeenRow, ServerInfo, SessionInfo, SphereInfo, SyncReport,
 } from "./records.ts";
 
@@ -169,7 +169,16 @@ export interface Api {
   setPetname(sph: string, id: string, petname: string): Promise<void>;
   safetyNumber(sph: string, id: string): Promise<string>;
   confirm(sph: string, id: string, confirmed: boolean): Promise<void>;
-  invite(sph: string, options: { uses: number; seconds: number; role: string; admit: "ask" | "auto" }): Promise<InviteLink>;
+  /** With `to`, the handle of one of `candidates`, the link is sent to that person's devices. */
+  invite(
+    sph: string, options: { uses: number; seconds: number; role: string; admit: "ask" | "auto"; to?: string },
+  ): Promise<InviteLink>;
+  /** People of other spheres who can be invited. */
+  candidates(sph: string): Promise<readonly Person[]>;
+  /** Invitations that people of common spheres sent to this account. */
+  invitations(): Promise<readonly Invitation[]>;
+  acceptInvitation(id: string): Promise<Pending>;
+  declineInvitation(id: string): Promise<void>;
   invites(sph: string): Promise<readonly InviteInfo[]>;
   link(sph: string, jti: string): Promise<string>;
   withdraw(sph: string, jti: string): Promise<void>;
@@ -191,6 +200,9 @@ export interface Api {
   /** Epochs of unreadable rows that the history policy does not give; asked of people, who say yes or no (CLT-041). */
   olderKeys(sph: string): Promise<readonly number[]>;
   askOlder(sph: string): Promise<readonly string[]>;
+  /** How many messages are missing, by the name of who wrote them, and asking members for them; names of those asked. */
+  missing(sph: string): Promise<Readonly<Record<string, number>>>;
+  askMessages(sph: string): Promise<readonly string[]>;
   wishes(sph: string): Promise<readonly KeyWish[]>;
   shareOlder(sph: string, id: string): Promise<number>;
   declineOlder(sph: string, id: string): Promise<void>;

@@ -22,6 +22,8 @@ export const METHODS: Readonly<Record<Method, "question" | "act">> = {
   rows: "question", row: "question", inbox: "question", markRead: "act", search: "question", send: "act", edit: "act",
   remove: "act", react: "act", outbox: "question", retry: "act", drop: "act", people: "question", setRole: "act",
   removePerson: "act", setNickname: "act", setPetname: "act", safetyNumber: "question", confirm: "act", invite: "act",
+  candidates: "question", invitations: "question", acceptInvitation: "act", declineInvitation: "act",
+  missing: "question", askMessages: "act",
   invites: "question", link: "question", withdraw: "act", readLink: "question", join: "act", pending: "question",
   cancelJoin: "act", requests: "question", admit: "act", decline: "act", showCard: "act", rotate: "act", keys: "question",
   askKeys: "act", olderKeys: "question", askOlder: "act", wishes: "question", shareOlder: "act", declineOlder: "act",

@@ -29,7 +29,7 @@ import type { Pin } from "./people.ts";
 import type { Pending, Request } from "./records.ts";
 import { type Note, type Replica, known, newNote, saveNote } from "./replica.ts";
 import * as stops from "./stops.ts";
-import { type Reader, type Tx, setMeta } from "./store.ts";
+import { type Reader, type Tx, meta, setMeta } from "./store.ts";
 
 const TYP = "sph-join+1";
 
@@ -324,8 +324,14 @@ export async function autoAdmit(ctx: Context, sph: string): Promise<number> {
   for (const one of await requests(ctx, rep)) {
     const row = await ctx.store.get<Foreign>("request", one.hash);
     const present = known(rep).state;
+/** Whether this account made the invitation for that very person (CLT-053). */
+async function meant(ctx: Context, { jti }: Invite, who: string): Promise<boolean> {
+  return (await meta<Record<string, { for?: string }>>(ctx.store, "invites", {}))[jti]?.for === who;
+}
+
     const invite = row === undefined ? undefined : openInvite(present, row.jws, now(ctx));
-    if (!one.byLink || invite?.admit !== "auto" || !adds(present, invite.by)) continue;
+    if (!one.byLink || invite === undefined || !adds(present, invite.by)) continue;
+    if (invite.admit !== "auto" && !(await meant(ctx, invite, one.id))) continue;
     try {
       await admit(ctx, sph, one.hash, { confirmed: false, role: "member" });
     } catch (error) {

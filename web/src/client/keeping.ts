@@ -16,6 +16,7 @@ import * as memory from "./memory.ts";
 import { nameOf } from "./people.ts";
 import type { Imported, KeyWish, SavedInfo, SavedKeys } from "./records.ts";
 import { known } from "./replica.ts";
+import * as resend from "./resend.ts";
 import * as speaking from "./speaking.ts";
 
 /** Make a new key now; its number. `why` is told to the members as a message under it. */
@@ -36,6 +37,23 @@ export async function keys(ctx: Context, sph: string): Promise<KeyLine[]> {
 /** Ask holders for missing keys; the names of those asked. */
 export async function askKeys(ctx: Context, sph: string): Promise<string[]> {
   return ownersOf(ctx, sph, await writer(ctx, sph, async () => keyring.ask(ctx, await replica(ctx, sph), undefined, true)));
+}
+
+/** How many messages are missing here, by the name of who wrote them (RUN-012, CLT-052). */
+export async function missing(ctx: Context, sph: string): Promise<Record<string, number>> {
+  const rep = await replica(ctx, sph);
+  const { state, history } = known(rep);
+  const found: Record<string, number> = {};
+  for (const [dv, numbers] of await resend.wanted(ctx, rep)) {
+    const name = await nameOf(ctx.store, state, history.ownerOf(dv));
+    found[name] = (found[name] ?? 0) + numbers.length;
+  }
+  return found;
+}
+
+/** Ask members for missing messages now, whenever they were last asked; the names of those asked. */
+export async function askMessages(ctx: Context, sph: string): Promise<string[]> {
+  return ownersOf(ctx, sph, await writer(ctx, sph, async () => resend.ask(ctx, await replica(ctx, sph), true)));
 }
 
 /** Names of those whose devices these are. */

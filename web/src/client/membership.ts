@@ -14,6 +14,7 @@ import * as invitation from "../sphere/invitation.ts";
 import * as commits from "./commits.ts";
 import { type Context, now, replica } from "./context.ts";
 import * as delivery from "./delivery.ts";
+import * as invited from "./invited.ts";
 import * as joining from "./joining.ts";
 import * as links from "./links.ts";
 import { writer } from "./locks.ts";
@@ -31,6 +32,8 @@ interface Kept {
   sph: string;
   seed: string;
   exp: number;
+  /** The one person it was made for (CLT-053). */
+  for?: string;
 }
 
 /** Commit intents as the only writer, then store new keys in slots. */
@@ -95,7 +98,12 @@ export async function confirm(ctx: Context, sph: string, id: string, confirmed: 
 
 // invitations ----------------------------------------------------------------------------------------------------------
 
-/** Commit an invite entry and return its link. Needs the relay: Unreachable. */
+/**
+ * Commit an invite entry and return its link. Needs the relay: Unreachable.
+ *
+ * `to` is the handle of somebody of another sphere: the link is sent to that person's devices, and that person is admitted
+ * when asking by it (CLT-053). Throws NotFound, UsageError.
+ */
 export async function invite(
   ctx: Context,
   sph: string,
@@ -103,16 +111,19 @@ export async function invite(
 ): Promise<InviteLink> {
   const { uses, seconds, role, admit } = options;
   if (rank(role) < 0 || role === "owner") throw new UsageError("a link can make admins, members and guests");
+  if (to !== undefined) await invited.whom(ctx, sph, to);
   const [raw, seed, exp] = [ctx.rng(16), ctx.rng(32), now(ctx) + seconds];
   const jti = b64e(raw);
   const { ipk } = invitation.keyPair(seed, sph, raw);
   await ctx.store.step(async (tx) => {
     const kept = await meta<Record<string, Kept>>(tx, "invites", {});
-    setMeta(tx, "invites", { ...kept, [jti]: { sph, seed: b64e(seed), exp } });
+    setMeta(tx, "invites", { ...kept, [jti]: { sph, seed: b64e(seed), exp, ...(to !== undefined && { for: to }) } });
     setMeta(tx, "stateDirty", true);
   });
   await change(ctx, sph, () => [{ op: "invite", jti, ipk, exp, role, uses, admit }]);
-  return { url: linkOf(ctx, await replica(ctx, sph), jti, seed), sph, jti, uses, exp, role, admit };
+  const url = linkOf(ctx, await replica(ctx, sph), jti, seed);
+  if (to !== undefined) await invited.send(ctx, invitation.parse(url), to);
+  return { url, sph, jti, uses, exp, role, admit };
 }
 
 /** A label that fits: the title in the form of names, cut at whole characters. */
@@ -164,6 +175,12 @@ export async function join(ctx: Context, text: string): Promise<Pending> {
   const found = (await joining.pending(ctx)).find((one) => one.hash === h);
   if (found === undefined) throw new NotFound("the request was taken back");
   return found;
+}
+
+/** Ask to join by an invitation that somebody sent (CLT-053). Throws NotFound, Forbidden when it is closed. */
+export async function acceptInvitation(ctx: Context, id: string): Promise<Pending> {
+  const h = await invited.accept(ctx, id);
+  return (await joining.pending(ctx)).find((one) => one.hash === h)!;
 }
 
 export function pending(ctx: Context): Promise<Pending[]> {

@@ -353,3 +353,14 @@ export interface SessionInfo {
   readonly seen: number;
   readonly here: boolean;
 }
+
+/** Somebody of a common sphere (`via`) invites this account; `label` is what they call the sphere (CLT-053). */
+export interface Invitation {
+  readonly id: string;
+  readonly sph: string;
+  readonly label: string;
+  readonly by: string;
+  readonly name: string;
+  readonly via: string;
+  readonly at: number;
+}
