@@ -107,9 +107,9 @@ export async function confirm(ctx: Context, sph: string, id: string, confirmed: 
 export async function invite(
   ctx: Context,
   sph: string,
-  options: { uses: number; seconds: number; role: string; admit: "ask" | "auto" },
+  options: { uses: number; seconds: number; role: string; admit: "ask" | "auto"; to?: string },
 ): Promise<InviteLink> {
-  const { uses, seconds, role, admit } = options;
+  const { uses, seconds, role, admit, to } = options;
   if (rank(role) < 0 || role === "owner") throw new UsageError("a link can make admins, members and guests");
   if (to !== undefined) await invited.whom(ctx, sph, to);
   const [raw, seed, exp] = [ctx.rng(16), ctx.rng(32), now(ctx) + seconds];
