@@ -28,3 +28,18 @@ async def test_a_share_of_a_sphere_that_refuses_does_not_end_the_round(w: World)
 def texts_of(client: object, title: str) -> list[str]:
     """Readable texts of a sphere."""
     return [m.text for m in client.sphere(title).messages() if m.state == "sent"]  # type: ignore[attr-defined]
+
+
+async def test_admitted_and_removed_again_unseen(w: World) -> None:
+    """CLT-030: the relay says that a request was granted and refuses the log; what is said elsewhere is heard."""
+    people = await w.sphere_of("ada", "bo")
+    ada, bo = people["ada"], people["bo"]
+    board = await ada.create_sphere("Board")
+    await bo.join((await board.invite()).url)
+    (request,) = await board.requests()
+    await board.admit(request)
+    await board.remove("bo")
+    for text in ("First", "Second"):
+        sent(await harbour(ada).send(text))
+        assert (await bo.sync()).faults == ()
+        assert texts(bo)[-1] == text

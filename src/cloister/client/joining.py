@@ -86,8 +86,12 @@ def pending(ctx: Context) -> list[Pending]:
     return [Pending(h, sph, row["label"], row["state"], row.get("safety", "")) for h, sph, row in rows]
 
 
-async def poll(ctx: Context) -> None:
-    """Send what was not sent, and see what became of own requests."""
+async def poll(ctx: Context) -> list[str]:
+    """Send what was not sent, and see what became of own requests; returns the codes of those that failed.
+
+    One that fails keeps no other from being read, and no other sphere.
+    """
+    faults: list[str] = []
     for h, row in ctx.store.rows("request", "mine = 1"):
         if row["state"] != "asked":
             continue
@@ -105,7 +109,13 @@ async def poll(ctx: Context) -> None:
             row["state"] = "expired"
         _keep(ctx, h, row)
         if answer.state == "admitted":
-            await enter(ctx, h)
+            try:
+                await enter(ctx, h)
+            except Forbidden:
+                continue  # removed again before this was read
+            except CheckFailed as error:
+                faults.append(error.code)
+    return faults
 
 
 def _card_owner(cert: str) -> str:

@@ -64,7 +64,7 @@ async def once(ctx: Context) -> SyncReport:
     tally = Tally()
     try:
         await account(ctx, tally)
-        await joining.poll(ctx)
+        tally.faults += await joining.poll(ctx)
         await inbox.pull(ctx)
         renewing.forget_old(ctx)
         renewing.begin(ctx)

@@ -105,8 +105,9 @@ export async function cancel(ctx: Context, hash: string): Promise<void> {
   });
 }
 
-/** Send what was not sent, and see what became of own requests. */
-export async function poll(ctx: Context): Promise<void> {
+/** Send what was not sent, and see what became of own requests; gives the codes of those that failed. */
+export async function poll(ctx: Context): Promise<string[]> {
+  const faults: string[] = [];
   for (const [h, row] of await ownRows(ctx.store)) {
     if (row.state !== "asked") continue;
     let answer;
@@ -122,8 +123,16 @@ export async function poll(ctx: Context): Promise<void> {
     if (answer.state === "refused" || answer.state === "withdrawn") changes.state = "declined";
     else if (answer.state === "waiting" && expiry(row.jws) < now(ctx)) changes.state = "expired";
     await ctx.store.step((tx) => change(tx, h, changes));
-    if (answer.state === "admitted") await enter(ctx, h);
+    if (answer.state !== "admitted") continue;
+    try {
+      await enter(ctx, h);
+    } catch (error) {
+      if (error instanceof Forbidden) continue; // removed again before this was read
+      if (!(error instanceof CheckFailed)) throw error;
+      faults.push(error.code);
+    }
   }
+  return faults;
 }
 
 const expiry = (compact: string): number => decodeEnvelope(compact, TYP).body["exp"] as number;

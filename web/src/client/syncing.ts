@@ -53,7 +53,7 @@ export async function once(ctx: Context): Promise<SyncReport> {
   const counted = tally();
   try {
     await account(ctx, counted);
-    await joining.poll(ctx);
+    counted.faults.push(...(await joining.poll(ctx)));
     await inbox.pull(ctx);
     await renewing.forgetOld(ctx);
     await renewing.begin(ctx);
