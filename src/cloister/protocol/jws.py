@@ -49,21 +49,16 @@ class Usual:
 
     text: re.Pattern[str]
     fixed: dict[str, Any]
-    members: tuple[str, ...]
-    numbers: tuple[str, ...]
-    optional: tuple[str, ...]
+    members: tuple[tuple[str, bool], ...]  # name, and whether it is a number
 
     def read(self, text: str) -> dict[str, Any] | None:
         match = self.text.fullmatch(text)
         if match is None:
             return None
-        header = self.fixed | dict(zip(self.members, match.groups(), strict=True))
-        for name in self.optional:
-            if header[name] is None:
-                del header[name]
-        for name in self.numbers:
-            if name in header:
-                header[name] = int(header[name])
+        header = self.fixed.copy()
+        for (name, number), value in zip(self.members, match.groups(), strict=True):
+            if value is not None:
+                header[name] = int(value) if number else value
         return header
 
 
@@ -82,22 +77,17 @@ _KINDS: Final = {
 }
 
 
-def _usual(fixed: dict[str, Any], members: Mapping[str, str]) -> Usual | None:
+def _usual(fixed: dict[str, Any], kinds: Mapping[str, str]) -> Usual | None:
     """None for a typ with members of other kinds."""
     text = re.escape(json.dumps(fixed, separators=(",", ":"))[:-1])
-    for spelled, kind in members.items():
+    for spelled, kind in kinds.items():
         name = spelled.rstrip("?")
         value = f'"({kind[5:]})"' if re.fullmatch("enum:[A-Za-z0-9|]+", kind) else _KINDS.get(kind)
         if value is None or name == "*":
             return None
         text += f'(?:,"{name}":{value})?' if spelled != name else f',"{name}":{value}'
-    return Usual(
-        re.compile(text + "}"),
-        fixed,
-        tuple(name.rstrip("?") for name in members),
-        tuple(name.rstrip("?") for name, kind in members.items() if kind in ("int", "u32")),
-        tuple(name[:-1] for name in members if name.endswith("?")),
-    )
+    members = tuple((name.rstrip("?"), kind in ("int", "u32")) for name, kind in kinds.items())
+    return Usual(re.compile(text + "}"), fixed, members)
 
 
 def _row(name: str, row: dict[str, Any]) -> Typ:
