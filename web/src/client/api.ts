@@ -81,6 +81,9 @@ export interface NewSphere {
   readonly delivery?: "pairwise" | "live";
   readonly topic?: string;
   readonly policy?: Readonly<Partial<Policy>>;
+  /** An organisation, or (with the sph of one as `org`) a sphere whose keys come from it (CLT-062). */
+  readonly kind?: "sphere" | "org";
+  readonly org?: string;
 }
 
 /** How a text goes: `re` is the message it answers, `openly` sends it in clear where the policy lets members choose. */

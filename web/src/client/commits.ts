@@ -31,6 +31,7 @@ import * as intake from "./intake.ts";
 import * as keys from "./keys.ts";
 import { writer } from "./locks.ts";
 import * as logbook from "./logbook.ts";
+import * as organisation from "./organisation.ts";
 import * as queue from "./queue.ts";
 import { type Replica, known, newNote, saveNote } from "./replica.ts";
 import * as stops from "./stops.ts";
@@ -149,7 +150,7 @@ export async function commit(
     const { state, history } = known(held);
     const metaText = await ctx.store.step((tx) => keys.readMeta(ctx, held, tx));
     const draft = await composed(state, history, author(ctx), intents, {
-      now: now(ctx), rng: ctx.rng, keys: held.keys, metaText, heads, words,
+      now: now(ctx), rng: ctx.rng, keys: held.keys, metaText, heads, words, orgKey: await organisation.key(ctx, held),
     });
     const made = await ctx.store.step((tx) => pledge(tx, draft, { out: more.out ?? "" }));
     if (await settle(ctx, held, made)) return true;

@@ -25,6 +25,7 @@ import * as keys from "./keys.ts";
 import { writer } from "./locks.ts";
 import * as logbook from "./logbook.ts";
 import * as memory from "./memory.ts";
+import * as organisation from "./organisation.ts";
 import type { Pin } from "./people.ts";
 import type { Pending, Request } from "./records.ts";
 import { type Note, type Replica, known, newNote, saveNote } from "./replica.ts";
@@ -312,6 +313,7 @@ export async function admit(
   if (asked === undefined || row === undefined) throw new NotFound("no such request");
   if (!asked.byLink && !options.confirmed) throw new UsageError("nothing proves who asks: compare the digits, then confirm");
   if (asked.weak === true) throw new UsageError("a device that asks has a weaker receiving key than this sphere allows");
+  await organisation.requireMember(ctx, rep, asked.id);
   const jti = asked.byLink ? jtiOf(row.jws) : undefined;
   const role = asked.byLink ? asked.role : options.role;
   await commits.commit(ctx, rep, (held): Intent[] => {

@@ -95,17 +95,30 @@ export async function declineOlder(ctx: Context, sph: string, id: string): Promi
   await writer(ctx, sph, async () => older.decline(ctx, await replica(ctx, sph), id));
 }
 
-/** Owner only: whether members may keep keys in their accounts' slots (synced) or on devices only. */
+/**
+ * Owner only: whether members may keep keys in their accounts' slots (synced) or on devices only. With device a new key is
+ * made in the same commit, since those of before may lie in slots (CLT-035).
+ */
 export async function setCustody(ctx: Context, sph: string, custody: "synced" | "device"): Promise<void> {
   if (custody === "device") await memory.requireSecondCopy(ctx, await replica(ctx, sph));
-  await change(ctx, sph, (rep) => (known(rep).state.custody === custody ? [] : [{ op: "custody", custody }]));
+  await change(ctx, sph, (rep) => {
+    const { state } = known(rep);
+    if (state.custody === custody) return [];
+    return [{ op: "custody", custody }, ...(custody === "device" && state.mode === "e2ee" ? [{ op: "epoch" } as const] : [])];
+  });
 }
 
-/** Keep this sphere's keys on this account's devices only, never in slots at the relay: the own choice, for all devices. */
+/**
+ * Keep this sphere's keys on this account's devices only, never in slots at the relay: the own choice, for all devices. A
+ * new key is made where this person may, since those of before may lie in slots (CLT-035).
+ */
 export async function keepOnlyHere(ctx: Context, sph: string, only: boolean): Promise<void> {
   const rep = await replica(ctx, sph);
+  if (only === (await memory.onlyHere(ctx, sph))) return;
   if (only) await memory.requireSecondCopy(ctx, rep);
   await memory.setSetting(ctx, `only.${sph}`, only);
+  const may = known(rep).state.members.get(ctx.id)!.role !== "guest";
+  if (only && may && (await keyring.inSlots(ctx, rep))) await change(ctx, sph, () => [{ op: "epoch" }]);
 }
 
 // saved outside --------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import { epochNumber } from "../protocol/state.ts";
 import * as share from "../sphere/share.ts";
 import type { Context } from "./context.ts";
 import type { MessageRow } from "./message_row.ts";
+import * as organisation from "./organisation.ts";
 import { type Replica, known } from "./replica.ts";
 import type { Reader } from "./store.ts";
 
@@ -29,6 +30,7 @@ export async function missing(ctx: Context, rep: Replica): Promise<number[]> {
   const wanted = new Set(await unreadable(ctx.store, rep.sph));
   const running = epochNumber(rep.state);
   if (running > 0) wanted.add(running);
+  for (const n of organisation.lacking(rep)) wanted.add(n);
   const lacking = [...wanted].filter((n) => !rep.keys.has(n));
   if (lacking.length === 0) return [];
   const given = granted(rep, ctx.dv);

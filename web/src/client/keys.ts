@@ -14,7 +14,7 @@ import * as entries from "../protocol/entry.ts";
 import * as jws from "../protocol/jws.ts";
 import * as p2p from "../protocol/p2p.ts";
 import { rank } from "../protocol/roles.ts";
-import { type Device, activeDevices } from "../protocol/state.ts";
+import { type Device, activeDevices, epochNumber, wrapsExpected } from "../protocol/state.ts";
 import * as epoch from "../sphere/epoch.ts";
 import type { EpochKey } from "../sphere/epoch.ts";
 import * as meta from "../sphere/meta.ts";
@@ -24,6 +24,7 @@ import * as expiry from "./expiry.ts";
 import * as intake from "./intake.ts";
 import { granted, missing } from "./key_rules.ts";
 import * as memory from "./memory.ts";
+import * as organisation from "./organisation.ts";
 import type { EntryRow } from "./notices.ts";
 import * as renewing from "./renewing.ts";
 import { type EpochRow, type Note, type Replica, known, saveNote } from "./replica.ts";
@@ -110,6 +111,7 @@ export async function openShare(ctx: Context, rep: Replica, compact: string): Pr
  */
 export async function ask(ctx: Context, rep: Replica, ns?: readonly number[], again = false): Promise<string[]> {
   const { state, history } = known(rep);
+  if (state.org !== "") return []; // nobody hands on what everybody derives (EPO-009)
   const wanted = ns ?? (await missing(ctx, rep));
   const asked = (rep.note as Notes).asked ?? {};
   const due = wanted.filter((n) => again || now(ctx) - (asked[n]?.at ?? 0) >= ASK_AGAIN).slice(0, MAX_NS);
@@ -165,7 +167,7 @@ export async function handOn(
   agreed = false,
 ): Promise<number> {
   const { state, history } = known(rep);
-  if ((await memory.revoked(ctx.store)).has(device.dv) || state.delivery === "live") return 0;
+  if ((await memory.revoked(ctx.store)).has(device.dv) || !wrapsExpected(state)) return 0;
   const given = granted(rep, device.dv);
   let sent = 0;
   for (const n of ns.slice(0, MAX_NS)) {
@@ -284,6 +286,13 @@ async function holds(ctx: Context, sph: string, n: number, secret: Uint8Array): 
   }
 }
 
+/** Whether the running key of an encrypted sphere lies in the account's slots, as far as this device knows. */
+export async function inSlots(ctx: Context, rep: Replica): Promise<boolean> {
+  const { state } = known(rep);
+  if (state.mode !== "e2ee" || state.custody !== "synced") return false;
+  return ((await ctx.store.get<EpochRow>("epochKey", [rep.sph, epochNumber(state)]))?.slot ?? 0) !== 0;
+}
+
 /** Keep the account's slots at hand for spheres whose log is not here yet (a new device; SLOT-010). */
 export async function fetchSlots(ctx: Context): Promise<void> {
   const found = await ctx.relay.slots();
@@ -358,6 +367,10 @@ async function ownSlots(ctx: Context, rep: Replica): Promise<void> {
 export async function heal(ctx: Context, rep: Replica): Promise<void> {
   if (rep.state === undefined || rep.note.status !== "active" || rank(rep.state.members.get(ctx.id)!.role) < 0) return;
   try {
+    if (rep.state.org !== "") {
+      const found = await organisation.derived(ctx, rep);
+      await ctx.store.step((tx) => keep(ctx, rep, found, tx));
+    }
     await ownSlots(ctx, rep);
     await followLinks(ctx, rep);
     await greet(ctx, rep);

@@ -31,6 +31,8 @@ import * as inbox from "./inbox.ts";
 import * as intake from "./intake.ts";
 import type { MessageRow } from "./intake.ts";
 import * as keys from "./keys.ts";
+import { writer } from "./locks.ts";
+import * as organisation from "./organisation.ts";
 import * as people from "./people.ts";
 import * as queue from "./queue.ts";
 import type { OutboxRow, Seen } from "./queue.ts";
@@ -160,9 +162,10 @@ function keyGivenUp(ctx: Context, rep: Replica): boolean {
 }
 
 /** Whether whoever speaks next makes a new key first. */
-function wantsKey(ctx: Context, rep: Replica): boolean {
+async function wantsKey(ctx: Context, rep: Replica): Promise<boolean> {
   const { state } = known(rep);
-  return state.mode === "e2ee" && (state.hard || softMark(ctx, rep) || keyGivenUp(ctx, rep));
+  if (state.mode !== "e2ee") return false;
+  return state.hard || softMark(ctx, rep) || keyGivenUp(ctx, rep) || organisation.behind(ctx, rep);
 }
 
 /**
@@ -225,8 +228,9 @@ async function sendOne(ctx: Context, sph: string, id: string, depth = 0): Promis
     await hold(ctx, id, asks);
     return false;
   }
+  await organisationFirst(ctx, rep);
   const { state } = known(rep);
-  if (wantsKey(ctx, rep)) {
+  if (await wantsKey(ctx, rep)) {
     if (state.members.get(ctx.id)!.role !== "guest") return rotateAndSpeak(ctx, rep, id, depth);
     if (state.hard) throw new StaleEpoch("waiting for a new key");
   }
@@ -236,6 +240,14 @@ async function sendOne(ctx: Context, sph: string, id: string, depth = 0): Promis
   }
   const compact = await seal(ctx, rep, id);
   return compact === undefined || inFlight(ctx, rep, id, compact, depth);
+}
+
+/** A marked organisation gets its new key before one of its spheres is spoken in (CLT-062). */
+async function organisationFirst(ctx: Context, rep: Replica): Promise<void> {
+  const org = await organisation.of(ctx, rep);
+  const due = (held: Replica): boolean => known(held).state.hard && known(held).state.mode === "e2ee";
+  if (org === undefined || statusOf(org) !== "active" || !due(org)) return;
+  await writer(ctx, org.sph, () => commits.commit(ctx, org, (held): Intent[] => (due(held) ? [{ op: "epoch" }] : [])));
 }
 
 /** Throw DeviceRetired once a copy of this device has spoken (CLT-014). */
@@ -364,7 +376,7 @@ export async function wordsOf(ctx: Context, rep: Replica, row: OutboxRow): Promi
 async function rotateAndSpeak(ctx: Context, rep: Replica, id: string, depth: number): Promise<boolean> {
   const words = async (held: Replica): Promise<Words | undefined> => {
     const row = await queue.get(ctx.store, id);
-    if (row === undefined || !wantsKey(ctx, held) || (await question(ctx, held, row)) !== "") return undefined;
+    if (row === undefined || !(await wantsKey(ctx, held)) || (await question(ctx, held, row)) !== "") return undefined;
     return wordsOf(ctx, held, row);
   };
   const make = async (held: Replica): Promise<Intent[]> => ((await words(held)) === undefined ? [] : [{ op: "epoch" }]);

@@ -93,6 +93,12 @@ export interface SphereInfo {
   readonly onlyHere: boolean;
   /** The newest key that a saved and checked text holds, 0 for never; while it is lower than `epoch`, a reminder (CLT-060). */
   readonly saved: number;
+  /** `org`: the organisation whose key this sphere's come from, "" without one (CLT-062). */
+  readonly kind: string;
+  readonly org: string;
+  /** The weakest kind of receiving key that is let in; `tooWeak`: this device's is weaker (CLT-061). */
+  readonly kemMin: string;
+  readonly tooWeak: boolean;
 }
 
 /**

@@ -24,6 +24,7 @@ import { writer } from "./locks.ts";
 import { change } from "./membership.ts";
 import * as memory from "./memory.ts";
 import type { EntryRow } from "./notices.ts";
+import * as organisation from "./organisation.ts";
 import { type Names, namesOf } from "./people.ts";
 import type { LogLine, Row, SeenRow, SphereInfo, SphereStatus, Switch } from "./records.ts";
 import { type Note, type Replica, known, saveNote, sendingKey, statusOf, stopOf } from "./replica.ts";
@@ -63,7 +64,8 @@ export async function info(ctx: Context, rep: Replica): Promise<SphereInfo> {
     members: state?.memberCount ?? 0, role: state?.members.get(ctx.id)?.role ?? "none", unread, waiting, requests,
     seq: state?.seq ?? 0, marked: state?.hard ?? false, confirmedByInviter: note.confirmed, stop: stopOf(rep),
     label: note.label, provisional: note["provisional"] === true, switched: note["switched"] as Switch | undefined,
-    onlyHere, saved,
+    onlyHere, saved, kind: state?.kind ?? "sphere", org: state?.org ?? "", kemMin: state?.policy.kem_min ?? "xwing",
+    tooWeak: note.status === "entering" && state !== undefined && syncing.tooWeak(ctx, state),
   };
 }
 
@@ -105,14 +107,16 @@ export async function createSphere(
   if (custody === "device") await memory.requireSecondCopy(ctx);
   const policy: Policy = { ...POLICY, ...changes };
   checkPolicy(policy);
+  const { kind = "sphere", org = "" } = options;
+  const orgKey = org === "" ? undefined : await organisation.requireKey(ctx, org);
   const { ik, certs } = await memory.identity(ctx);
   const draft = await commits.composed(undefined, undefined, commits.author(ctx), [
     {
       op: "create", name: ctx.login, ik, cert: certs[0]!, mode, delivery, custody, policy, renew: await memory.renewed(ctx),
-      rotations: await memory.rotations(ctx),
+      rotations: await memory.rotations(ctx), kind, ...(org !== "" && { org }),
     },
     { op: "meta", text: { title, topic, icon: "" } },
-  ], { now: now(ctx), rng: ctx.rng });
+  ], { now: now(ctx), rng: ctx.rng, orgKey });
   const { sph } = await commits.create(ctx, draft);
   await afterKey(ctx, sph);
   return sphere(ctx, sph);

@@ -25,7 +25,7 @@ async def act(client: Client, what: str, given: dict[str, Any]) -> Any:
     if what == "spheres":
         return client.spheres()
     if what == "create":
-        return (await client.create_sphere(given["title"])).info
+        return (await client.create_sphere(given["title"], **given.get("options", {}))).info
     if what == "join":
         return await client.join(given["link"])
     if what == "devices":

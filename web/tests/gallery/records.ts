@@ -26,7 +26,8 @@ export function sphere(sph: string, title: string, more: Partial<SphereInfo> = {
   return {
     sph, title, topic: "", icon: "", status: "active", mode: "e2ee", delivery: "pairwise", custody: "synced", epoch: 7, haveKey: true,
     members: 4, role: "member", unread: 0, waiting: 0, requests: 0, seq: 118, marked: false, confirmedByInviter: true, stop: undefined,
-    label: "", provisional: false, switched: undefined, onlyHere: false, saved: 0, ...more,
+    label: "", provisional: false, switched: undefined, onlyHere: false, saved: 0,
+    kind: "sphere", org: "", kemMin: "xwing", tooWeak: false, ...more,
   };
 }
 

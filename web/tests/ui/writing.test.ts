@@ -20,7 +20,8 @@ const person = (name: string, more: Partial<Person> = {}): Person => ({
 const sphere = (more: Partial<SphereInfo> = {}): SphereInfo => ({
   sph: "s", title: "Harbour", topic: "", icon: "", status: "active", mode: "e2ee", delivery: "pairwise", custody: "synced", epoch: 1, haveKey: true,
   members: 4, role: "member", unread: 0, waiting: 0, requests: 0, seq: 1, marked: false, confirmedByInviter: true, stop: undefined, label: "",
-  provisional: false, switched: undefined, onlyHere: false, saved: 0, ...more,
+  provisional: false, switched: undefined, onlyHere: false, saved: 0,
+  kind: "sphere", org: "", kemMin: "xwing", tooWeak: false, ...more,
 });
 
 describe("keys in the composer", () => {
