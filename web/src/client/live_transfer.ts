@@ -12,6 +12,7 @@ import { CheckFailed, NotFound, RelayError, Replay, Unreachable, UsageError } fr
 import { b64d, b64e } from "../protocol/encoding.ts";
 import * as live from "../sphere/live.ts";
 import type { Party } from "../sphere/share.ts";
+import { background } from "./background.ts";
 import { type Context, now, replica, signer } from "./context.ts";
 import type { KeyAsked } from "./events.ts";
 import * as expiry from "./expiry.ts";
@@ -53,7 +54,7 @@ export function dropOld(ctx: Context): void {
 
 /** Drop what is over also when nothing else happens. */
 function later(ctx: Context): void {
-  ctx.pause(live.SECONDS + 1).then(() => dropOld(ctx), () => undefined);
+  background(ctx.pause(live.SECONDS + 1).then(() => dropOld(ctx)));
 }
 
 // --- the side that asks ------------------------------------------------------------------------------------------------

@@ -72,7 +72,8 @@ export async function wanted(ctx: Context, rep: Replica, from: Reader = ctx.stor
     }
     if (numbers.size > 0) found.set(dv, numbers);
   }
-  const rows = await from.by<MessageRow>("message", "state", { prefix: [rep.sph, "quarantined"], reverse: true, limit: MAX_SEQS });
+  const bounds = { prefix: [rep.sph, "quarantined"], reverse: true, limit: MAX_SEQS };
+  const rows = await from.by<MessageRow>("message", "state", bounds);
   for (const [, { dv, seq, code }] of rows) {
     if (code === "C_SIG" && dv !== ctx.dv && state.devices.has(dv)) found.set(dv, (found.get(dv) ?? new Set()).add(seq));
   }

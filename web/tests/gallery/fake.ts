@@ -9,6 +9,7 @@ import {
 } from "./records.ts";
 import { page } from "./rooms.ts";
 import type { Api, Openers, PageEvent, Progress } from "../../src/client/api.ts";
+import type { KeyAsked } from "../../src/client/events.ts";
 import type { AccountInfo, OutboxItem, Pending, Person, Request, Row, ServerInfo, SphereInfo } from "../../src/client/records.ts";
 
 export interface World {
@@ -239,7 +240,7 @@ export function fake(w: World): { api: Api; subscribe: (hear: (event: PageEvent)
     shareOlder: async () => 2,
     declineOlder: async () => undefined,
     askLive: async () => ({ name: "ask", reached: 1 }),
-    transfers: async () => [],
+    transfers: async () => (w.settings["asks"] as readonly KeyAsked[] | undefined) ?? [],
     giveLive: async () => undefined,
     endLive: async () => undefined,
     provides: async () => false,
@@ -250,6 +251,7 @@ export function fake(w: World): { api: Api; subscribe: (hear: (event: PageEvent)
     checkSaved: async () => 7,
     readSaved: async () => ({ sph: "harbour", by: "code", keys: [1, 2, 3], at: NOW, known: true }),
     importKeys: async () => ({ sph: "harbour", new: [3], had: [1, 2], waiting: [], refused: [], letGo: [] }),
+    readPublic: async () => ({ sph: "canteen", title: "Canteen", topic: "", members: 12, seq: 40, messages: [] }),
     publicLink: async () => "https://harbour.example/p#sp-4kTabcdefgh~12~x9fQ",
     log: async () => LOG,
     headCode: async () => "41982 77310 05526 90314 66201 18847",

@@ -51,6 +51,12 @@ export const STATES: Readonly<Record<string, () => World>> = {
   rate: () => world({ account: fresh, faults: { signIn: thrown("E_RATE", {}, 30) } }),
   downgrade: () => world({ account: fresh, faults: { signIn: thrown("C_DOWNGRADE") } }),
   unreachable: () => world({ account: fresh, faults: { signIn: thrown("L_UNREACHABLE"), createAccount: thrown("L_UNREACHABLE") } }),
+  giving: () => world({
+    spheres: [sphere("harbour", "Harbour plan", { delivery: "live", custody: "device" })], requests: [], outbox: [],
+    settings: { asks: [
+      { event: "KeyAsked", sph: "harbour", name: "a", id: "id-bo", who: "Bo", digits: "418207", ns: [1, 2, 7], until: NOW + 106 },
+    ] },
+  }),
   locked: () => world({ account: locked }),
   wrongpassword: () => world({ account: locked, faults: { unlock: thrown("C_VAULT") } }),
   pin: () => world({ account: locked, openers: byPin }),

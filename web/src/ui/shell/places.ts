@@ -20,6 +20,7 @@ const PLACES = {
   "screens/Spheres": () => import("../screens/Spheres.svelte"),
   "screens/You": () => import("../screens/You.svelte"),
   "shell/Palette": () => import("./Palette.svelte"),
+  "shell/Handover": () => import("./Handover.svelte"),
   "shell/KeyList": () => import("./KeyList.svelte"),
 };
 

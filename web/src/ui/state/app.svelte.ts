@@ -24,7 +24,7 @@ export interface Connection {
 }
 
 export interface App {
-  /** `starting` or, with a door that can be foreseen, `expected` until the first answer; `failed` when the worker did not start. */
+  /** `starting`, or `expected` behind a door that can be foreseen, until the first answer; `failed` without a worker. */
   phase: "starting" | "expected" | "ready" | "failed";
   failure: unknown;
   account: AccountInfo | undefined;
