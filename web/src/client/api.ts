@@ -9,7 +9,7 @@ import type { Policy } from "../protocol/state.ts";
 import type { Event, KeyAsked } from "./events.ts";
 import type {
   AccountInfo, DeviceInfo, Finding, Imported, Invitation, InviteInfo, InviteLink, KeyWish, LogLine, Message, OutboxItem, Pending,
-  Person, Request, Row, Rows, SavedInfo, SavedKeys, SeenRow, ServerInfo, SessionInfo, SphereInfo, SyncReport,
+  Person, PublicPage, Request, Row, Rows, SavedInfo, SavedKeys, SeenRow, ServerInfo, SessionInfo, SphereInfo, SyncReport,
 } from "./records.ts";
 
 /** A named step of long work (key derivation, first sync), for the line under the button. `of` 0: unknown. */
@@ -81,9 +81,6 @@ export interface NewSphere {
   readonly delivery?: "pairwise" | "live";
   readonly topic?: string;
   readonly policy?: Readonly<Partial<Policy>>;
-  /** An organisation, or (with the sph of one as `org`) a sphere whose keys come from it (CLT-062). */
-  readonly kind?: "sphere" | "org";
-  readonly org?: string;
 }
 
 /** How a text goes: `re` is the message it answers, `openly` sends it in clear where the policy lets members choose. */
@@ -137,6 +134,8 @@ export interface Api {
   setMode(sph: string, mode: "e2ee" | "open" | "public", title?: string): Promise<void>;
   /** The link by which anybody reads a public sphere. No secret. */
   publicLink(sph: string): Promise<string>;
+  /** What such a link shows, to anybody: read, verified, not kept (CLT-044). Throws UsageError, Forbidden, LogFork. */
+  readPublic(link: string, limit: number): Promise<PublicPage>;
   /** The person has seen that the server can read here now (`SphereInfo.switched`). */
   acceptMode(sph: string): Promise<void>;
   leave(sph: string): Promise<void>;

@@ -66,6 +66,11 @@ export class Client extends Household implements Api {
   setMeta: Api["setMeta"] = async (sph, changes) => spheres.setMeta(this.context, sph, changes);
   policy: Api["policy"] = async (sph) => spheres.policy(this.context, sph);
   setMode: Api["setMode"] = async (sph, mode, title) => spheres.setMode(this.context, sph, mode, title);
+  readPublic: Api["readPublic"] = async (link, limit) => {
+    const { read } = await part(import("./public.ts"));
+    const { transport, clock, rng } = this.options;
+    return read(transport, clock, rng, link, limit);
+  };
   publicLink: Api["publicLink"] = async (sph) => spheres.publicLink(this.context, sph);
   acceptMode: Api["acceptMode"] = async (sph) => spheres.acceptMode(this.context, sph);
   setPolicy: Api["setPolicy"] = async (sph, changes) => spheres.setPolicy(this.context, sph, changes);

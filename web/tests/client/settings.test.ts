@@ -1,6 +1,6 @@
 /**
  * What a sphere is, changed against a real relay: encryption off and on, open words, policy, custody, older keys
- * (CLT-016, CLT-035, CLT-041, CLT-042).
+ * (CLT-016, CLT-035, CLT-041, CLT-042, CLT-044).
  */
 
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -8,8 +8,12 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { replica } from "../../src/client/context.ts";
 import * as delivery from "../../src/client/delivery.ts";
 import type { Event } from "../../src/client/events.ts";
+import { read as reading } from "../../src/client/public.ts";
+import type { PublicPage } from "../../src/client/records.ts";
 import { known } from "../../src/client/replica.ts";
 import * as spheres from "../../src/client/sphere.ts";
+import { httpTransport } from "../../src/client/transports/http.ts";
+import { randomBytes } from "../../src/crypto.ts";
 import { CloisterError } from "../../src/errors.ts";
 import * as entries from "../../src/protocol/entry.ts";
 import { type TestRelay, startRelay } from "../relay.ts";
@@ -183,5 +187,31 @@ describe("custody", () => {
     await sync(phone);
     expect(known(await replica(phone.ctx, sph)).state.custody).toBe("device");
     expect((await ada.ctx.relay.slots()).some(({ name }) => name.includes(strict.sph))).toBe(false);
+  });
+});
+
+describe("a public sphere", () => {
+  test("is read by its link, by anybody, and only what was said since (CLT-044)", async () => {
+    const nobody = (link: string): Promise<PublicPage> => reading(httpTransport(relay.origin), () => Date.now() / 1000, randomBytes, link, 50);
+    const { sph } = await spheres.createSphere(ada.ctx, "Notices");
+    await enter(sph, bo);
+    await say(ada, sph, "sealed");
+    await expect(code(spheres.publicLink(ada.ctx, sph))).resolves.toBe("L_USAGE");
+    await spheres.setMode(ada.ctx, sph, "open");
+    await say(ada, sph, "for members");
+    await spheres.setMode(ada.ctx, sph, "public", "Harbour notices");
+    await say(ada, sph, "Ferry at nine");
+    await sync(bo);
+    await spheres.acceptMode(bo.ctx, sph);
+    await say(bo, sph, "Thanks");
+    const link = await spheres.publicLink(ada.ctx, sph);
+    const page = await nobody(link);
+    expect(page).toMatchObject({ sph, title: "Harbour notices", members: 2 });
+    expect(page.messages.map(({ name, text }) => [name, text])).toEqual([["ada", "Ferry at nine"], ["bo", "Thanks"]]);
+    const other = `${link.slice(0, -3)}${link.endsWith("AAA") ? "BBB" : "AAA"}`;
+    expect(await code(nobody(other))).toBe("C_LOG_FORK");
+    expect(await code(nobody(link.replace("/p#", "/j#")))).toBe("L_USAGE");
+    await spheres.setMode(ada.ctx, sph, "e2ee");
+    expect(await code(nobody(link))).toBe("E_FORBIDDEN");
   });
 });
