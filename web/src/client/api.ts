@@ -81,6 +81,9 @@ export interface NewSphere {
   readonly delivery?: "pairwise" | "live";
   readonly topic?: string;
   readonly policy?: Readonly<Partial<Policy>>;
+  /** An organisation, or (with the sph of one as `org`) a sphere whose keys come from it (CLT-062). */
+  readonly kind?: "sphere" | "org";
+  readonly org?: string;
 }
 
 /** How a text goes: `re` is the message it answers, `openly` sends it in clear where the policy lets members choose. */
@@ -199,12 +202,12 @@ export interface Api {
   /** Epochs from 1 with whether the key is here. */
   keys(sph: string): Promise<readonly KeyLine[]>;
   askKeys(sph: string): Promise<readonly string[]>;
-  /** Epochs of unreadable rows that the history policy does not give; asked of people, who say yes or no (CLT-041). */
-  olderKeys(sph: string): Promise<readonly number[]>;
-  askOlder(sph: string): Promise<readonly string[]>;
   /** How many messages are missing, by the name of who wrote them, and asking members for them; names of those asked. */
   missing(sph: string): Promise<Readonly<Record<string, number>>>;
   askMessages(sph: string): Promise<readonly string[]>;
+  /** Epochs of unreadable rows that the history policy does not give; asked of people, who say yes or no (CLT-041). */
+  olderKeys(sph: string): Promise<readonly number[]>;
+  askOlder(sph: string): Promise<readonly string[]>;
   wishes(sph: string): Promise<readonly KeyWish[]>;
   shareOlder(sph: string, id: string): Promise<number>;
   declineOlder(sph: string, id: string): Promise<void>;

@@ -93,6 +93,12 @@ export interface SphereInfo {
   readonly onlyHere: boolean;
   /** The newest key that a saved and checked text holds, 0 for never; while it is lower than `epoch`, a reminder (CLT-060). */
   readonly saved: number;
+  /** `org`: the organisation whose key this sphere's come from, "" without one (CLT-062). */
+  readonly kind: string;
+  readonly org: string;
+  /** The weakest kind of receiving key that is let in; `tooWeak`: this device's is weaker (CLT-061). */
+  readonly kemMin: string;
+  readonly tooWeak: boolean;
 }
 
 /**
@@ -365,4 +371,15 @@ export interface SessionInfo {
   readonly since: number;
   readonly seen: number;
   readonly here: boolean;
+}
+
+/** Somebody of a common sphere (`via`) invites this account; `label` is what they call the sphere (CLT-053). */
+export interface Invitation {
+  readonly id: string;
+  readonly sph: string;
+  readonly label: string;
+  readonly by: string;
+  readonly name: string;
+  readonly via: string;
+  readonly at: number;
 }
