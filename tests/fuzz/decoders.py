@@ -43,7 +43,7 @@ from cloister.protocol import (
 from cloister.protocol.encoding import b64d, b64e, json_emit, json_parse
 from cloister.protocol.ids import Jwk, raw, thumbprint
 from cloister.server import settings
-from cloister.sphere import chains, epoch, invitation, message, meta, padding, payload, run, share
+from cloister.sphere import chains, epoch, export, invitation, message, meta, padding, payload, run, share
 from cloister.sphere.share import Party
 from tests.fuzz import world as worlds
 from vectors.generate._sphere import NOW, drawn, seeded
@@ -287,6 +287,21 @@ def _invite_link(data: bytes) -> None:
     assert invitation.parse(invitation.emit(link)) == link
 
 
+def _saved_keys(data: bytes) -> None:
+    said = export.parse(text(data))
+    assert len(said.eps) == len(said.kcs) == (len(said.ct) - 16) // 32
+
+
+def _saved_code(data: bytes) -> None:
+    secret = export.read_code(text(data))
+    assert export.read_code(export.show_code(secret.data)) == secret
+
+
+def _saved_words(data: bytes) -> None:
+    secret = export.read_words(text(data))
+    assert export.read_words(secret.data.decode()) == secret
+
+
 def _slot_ik(data: bytes) -> None:
     w = worlds.world()
     slots.open_ik(w.roots.rk, w.ada.handle, w.ada.ik, data)
@@ -485,6 +500,9 @@ DECODERS: tuple[Decoder, ...] = (
     Decoder("share", _share, (*CHECKS, e.DecryptFailed, e.CommitmentMismatch), lambda: enc(*w().letters[:-4]), 1500),
     Decoder("link-blob", _link_blob, (F, e.DecryptFailed, e.CommitmentMismatch), lambda: [worlds.link_blob()], 8000),
     Decoder("invite-link", _invite_link, (F,), lambda: enc(invitation.emit(w().link)), 15000),
+    Decoder("saved-keys", _saved_keys, (F, e.Downgrade), lambda: vector_texts("export-parse"), 3000),
+    Decoder("saved-code", _saved_code, (F,), lambda: enc(export.show_code(bytes(range(16)))), 3000),
+    Decoder("saved-words", _saved_words, (e.WeakPassword,), lambda: enc("lantern orbit mussel cobalt thistle"), 3000),
     Decoder(
         "slot-ik",
         _slot_ik,
