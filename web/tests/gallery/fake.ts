@@ -9,6 +9,7 @@ import {
 } from "./records.ts";
 import { page } from "./rooms.ts";
 import type { Api, Openers, PageEvent, Progress } from "../../src/client/api.ts";
+import type { KeyAsked } from "../../src/client/events.ts";
 import type { AccountInfo, OutboxItem, Pending, Person, Request, Row, ServerInfo, SphereInfo } from "../../src/client/records.ts";
 
 export interface World {
@@ -239,7 +240,7 @@ export function fake(w: World): { api: Api; subscribe: (hear: (event: PageEvent)
     shareOlder: async () => 2,
     declineOlder: async () => undefined,
     askLive: async () => ({ name: "ask", reached: 1 }),
-    transfers: async () => [],
+    transfers: async () => (w.settings["asks"] as readonly KeyAsked[] | undefined) ?? [],
     giveLive: async () => undefined,
     endLive: async () => undefined,
     provides: async () => false,
