@@ -56,6 +56,7 @@ def entry(ctx: Context, rep: Replica, before: SphereState | None, one: Entry, ev
     elif change.op == "epoch" and state.epoch is not None:
         why = rep.note.pop("why", {})
         rep.note.setdefault("began", {})[str(state.ep)] = min(state.epoch.iat, ctx.now())
+        rep.note["began_here"] = {"n": state.ep, "at": int(ctx.clock())}
         rep.note["count"] = 0
         events.append(NewKey(rep.sph, state.ep, who, _why(why), state.ep in rep.keys))
     elif change.op == "checkpoint":

@@ -33,7 +33,7 @@ from cloister.sphere import compose
 
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 60.0
-# Seconds without a frame after which a round is made anyway: time marks, joins, healing.
+# Seconds after which a round is made, whatever the connection shows: marks, joins, healing.
 QUIET: Final = 60.0
 # A new key is made at a random moment within this many seconds after a mark, so that not everybody does.
 JITTER = 5.0
@@ -43,9 +43,9 @@ ROTATION_GAP: Final = 10.0
 
 async def run(ctx: Context) -> None:
     """Stay connected until cancelled. Raises DeviceRevoked, AuthFailed (both after telling) and DiskTrouble."""
-    pause = FIRST_PAUSE
+    pause, rotated = FIRST_PAUSE, dict[str, float]()
     while True:
-        line = Line(ctx)
+        line = Line(ctx, rotated)
         try:
             await line.hold()
         except DeviceRevoked:
@@ -71,13 +71,14 @@ async def run(ctx: Context) -> None:
 class Line:
     """One connection, from its first frame to its last."""
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Context, rotated: dict[str, float]) -> None:
+        """``rotated``: when this program made an eager key of each sphere last, over all connections."""
         self.ctx = ctx
         self.stood = False
         self._socket: Socket | None = None
         self._subscribed: set[str] = set()
         self._rotating: dict[str, asyncio.Task[None]] = {}
-        self._rotated: dict[str, float] = {}
+        self._rotated = rotated
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._number = 0
 
@@ -104,16 +105,21 @@ class Line:
         self.stood = True
         for sph in syncing.active(ctx):
             self._ask_soon(sph)
+        self._rotate_marked()
+        clock = asyncio.get_running_loop().time
+        due = clock() + QUIET
         receiving = asyncio.ensure_future(self._socket.receive())
         try:
             while True:
-                done, _ = await asyncio.wait({receiving}, timeout=QUIET)
+                done, _ = await asyncio.wait({receiving}, timeout=max(0.0, due - clock()))
                 if done:
                     frame = receiving.result()
                     receiving = asyncio.ensure_future(self._socket.receive())
                     await self._frame(_records(frame))
-                else:
+                if clock() >= due:
                     await syncing.once(ctx)
+                    self._rotate_marked()
+                    due = clock() + QUIET
                 await self._subscribe()
         finally:
             receiving.cancel()
@@ -240,6 +246,11 @@ class Line:
 
     def _in(self, sph: str) -> bool:
         return sph in self._subscribed
+
+    def _rotate_marked(self) -> None:
+        """Marks that a round brought, not the connection: nobody has to speak of them (CLT-033)."""
+        for sph in syncing.active(self.ctx):
+            self._rotate_soon(sph, by_hint=False)
 
     def _rotate_soon(self, sph: str, *, by_hint: bool) -> None:
         """Make a new key in a marked sphere, unless somebody else does first (CLT-033)."""

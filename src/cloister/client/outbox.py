@@ -137,7 +137,14 @@ def soft_mark(ctx: Context, rep: Replica) -> bool:
     if state.mode != "e2ee" or state.epoch is None:
         return False
     began = int(rep.note.get("began", {}).get(str(state.ep), state.epoch.iat))
-    return epoch.is_old(began, ctx.now(), state.policy.T, int(rep.note.get("count", 0)))
+    now = max(ctx.now(), began + held_for(ctx, rep))
+    return epoch.is_old(began, now, state.policy.T, int(rep.note.get("count", 0)))
+
+
+def held_for(ctx: Context, rep: Replica) -> int:
+    """Seconds since this device first saw the running epoch, by its own clock: no relay's time can put that off."""
+    seen = rep.note.get("began_here", {})
+    return max(0, int(ctx.clock()) - int(seen["at"])) if seen.get("n") == rep.known[0].ep else 0
 
 
 def key_given_up(ctx: Context, rep: Replica) -> bool:
