@@ -39,8 +39,15 @@ export interface Feed {
   refresh(mid: string): void;
 }
 
-/** Call while a component is being made. `came`: rows that arrived live. */
-export function feed(sph: string, thread: string, around: string, came: (rows: readonly Row[]) => void): Feed {
+export interface Reader {
+  /** Rows that arrived live. */
+  readonly came: (rows: readonly Row[]) => void;
+  /** Whether the newest row is in view: then it stays so, however many come at once. */
+  readonly atEnd: () => boolean;
+}
+
+/** Call while a component is being made. */
+export function feed(sph: string, thread: string, around: string, { came, atEnd }: Reader): Feed {
   const view = $state<{ firstUnread: string | undefined; loaded: boolean; failure: unknown }>({
     firstUnread: undefined, loaded: false, failure: undefined,
   });
@@ -103,7 +110,9 @@ export function feed(sph: string, thread: string, around: string, came: (rows: r
     // What is commented on stands above its comments and is in no page after it.
     const root = thread !== "" && first?.row === "message" && first.message.mid === thread ? posOf(first) : 0;
     const after = Math.max(root, tailPos(shown.rows, LATE));
+    const follows = atEnd();
     const page = await ask({ after });
+    if (page.more.after && follows) return toEndNow();
     show(withTail(shown.rows, after, page.rows), { after: page.more.after });
     const fresh = page.rows.filter((row) => !had.has(row.key) && !isWaiting(row));
     if (fresh.length > 0) came(fresh);
