@@ -175,6 +175,9 @@ def join(
     device: Annotated[str, typer.Option("--device", metavar="TEXT", help="What to call this device.")] = "",
     from_: Annotated[str, typer.Option("--from", metavar="NAME", help="Accept the invitation this person sent.")] = "",
     decline: Annotated[bool, typer.Option("--decline", help="With --from: forget it instead.")] = False,
+    rsa: Annotated[
+        bool, typer.Option("--rsa", help="Give a new account's device an RSA key: weaker, not let in everywhere.")
+    ] = False,
 ) -> None:
     """Come in by an invitation, sent to you or by a link; makes an account if you have none."""
     from cloister.cli.commands import invited, people
@@ -182,7 +185,7 @@ def join(
     if from_ or decline:
         shell.go(invited.answer(shell.current(), from_, wait=not no_wait, decline=decline))
     else:
-        shell.go(people.join(shell.current(), source, login, wait=not no_wait, device=device))
+        shell.go(people.join(shell.current(), source, login, wait=not no_wait, device=device, rsa=rsa))
 
 
 @app.command(cls=Command)

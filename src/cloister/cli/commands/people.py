@@ -86,7 +86,7 @@ def _origin(link: str) -> str:
     return place[:-2] if mark and place.endswith(("/j", "/p")) else ""
 
 
-async def join(shell: Shell, source: str, login: str, *, wait: bool, device: str) -> None:
+async def join(shell: Shell, source: str, login: str, *, wait: bool, device: str, rsa: bool) -> None:
     """Ask to be let in and wait for the answer."""
     if source not in ("", "-"):
         raise Refused("link-in-argv", USAGE)
@@ -106,7 +106,7 @@ async def join(shell: Shell, source: str, login: str, *, wait: bool, device: str
             shell.out.note(say("note.no-account"))
             login = login or shell.secrets.ask("ask.name", source="name")
             try:
-                await sign_up(shell, client, login, device_name(device), link=link)
+                await sign_up(shell, client, login, device_name(device), link=link, rsa=rsa)
             except Forbidden:
                 raise Refused("invite-closed", NOT_FOUND, code="E_FORBIDDEN") from None
         shell.out.close_line()

@@ -7,6 +7,7 @@ is written opens the sphere without either.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -97,10 +98,24 @@ async def _write(shell: Shell, sphere: Sphere, kept: SavedKeys, words: str, path
         await sphere.check_saved(_read(str(path)), words or kept.code)
     shell.out.close_line()
     row = {"sphere": kept.sph, "keys": list(kept.keys), "file": str(path), "code": kept.code, "checked": True}
-    first, last = kept.keys[0], kept.keys[-1]
-    done = say("done.keys-saved", file=str(path), n=len(kept.keys), first=first, last=last)
+    done = say("done.keys-saved", file=str(path), n=len(kept.keys), keys_raw=_ranges(kept.keys))
     shell.out.result(row, done, *_code(kept))
+    known = sphere.keys()
+    absent = sum(not here for _, here in known)
+    if absent:
+        shell.out.note(say("note.saved-partly", n=absent))
     shell.out.note(say("note.saved-code" if kept.code else "note.saved-words"))
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Ascending numbers as people write them: 1–3, 5."""
+    runs: list[list[int]] = []
+    for n in numbers:
+        if runs and runs[-1][-1] == n - 1:
+            runs[-1].append(n)
+        else:
+            runs.append([n])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
 
 
 def _code(kept: SavedKeys) -> list[str]:
