@@ -84,6 +84,10 @@ bench: .venv/.bench  ## measure beside the peers; writes bench/results/*.json an
 	PYTHONPATH=src:. $(BIN)/python -m bench.relay $(ARGS)
 	PYTHONPATH=src:. $(BIN)/python -m bench.tables
 
+bench-web: .venv/.dev .venv/.services $(APP)  ## the browser's budgets, and its core beside Python's
+	PYTHONPATH=src:. $(BIN)/python -m bench.web --save $(ARGS)
+	PYTHONPATH=src:. $(BIN)/python -m bench.tables
+
 shots: .venv/.dev .venv/.services $(APP)  ## pictures of every screen, in screenshots/ and (three, small) in docs/
 	PYTHONPATH=src:. $(BIN)/python -m tests.browser.shots
 
