@@ -21,13 +21,18 @@ FLAGS = [
 expect.set_options(timeout=PATIENCE)
 
 
+def chromium_path() -> str:
+    """Where Debian's Chromium is."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert path, "no Chromium: tools/services.sh installs it"
+    return path
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium, without a screen. Ends with the module: its driver holds this thread's event loop."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert path, "no Chromium: tools/services.sh installs it"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
         yield browser
         browser.close()
 

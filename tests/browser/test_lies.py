@@ -72,12 +72,11 @@ def open_window(chromium: Browser, liar: Liar) -> Iterator[Windows]:
     assert not complaints
 
 
-def let_in(liar: Liar, one: Window) -> Page:
+def let_in(liar: Liar, page: Page) -> Page:
     """Ada makes a sphere in her terminal; Bo comes by her link in a browser and is let in."""
     hw = liar.hw
     ada = liar.do(hw.first("ada"))
     sphere = liar.do(ada.create_sphere("Harbour plan"))
-    page = one.page
     page.goto(liar.here(liar.do(sphere.invite()).url))
     fill_account(page, "bo")
     expect(page.get_by_role("heading", name=say("join.sent"), level=1)).to_be_visible()
@@ -127,7 +126,7 @@ async def _rotate(liar: Liar) -> None:
 
 
 def test_an_older_history_then_another_one(open_window: Windows, liar: Liar, tmp_path: Path) -> None:
-    page = let_in(liar, open_window("bo"))
+    page = let_in(liar, open_window("bo").page)
     before, others = liar.do(_rival(liar))
     write(page, "Before any of it")
     written(page, "Before any of it")

@@ -143,7 +143,7 @@ def test_nothing_that_others_write_is_more_than_text(window: Callable[[str], Win
     one = window("bo")
     asked: list[str] = []
     one.page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
-    page = let_in(liar, one)
+    page = let_in(liar, one.page)
     # One tab stays with the messages, the other goes where else names and titles are shown.
     other = one.tab()
     other.goto(page.url)
@@ -185,7 +185,7 @@ def test_nothing_that_others_write_is_more_than_text(window: Callable[[str], Win
 
 
 def test_names_that_look_alike_show_who_is_meant(window: Callable[[str], Window], liar: Liar) -> None:
-    page = let_in(liar, window("bo"))
+    page = let_in(liar, window("bo").page)
 
     async def call_yourself(name: str) -> None:
         sphere = _sphere(liar)
@@ -228,7 +228,7 @@ def test_control_each_kind_of_wrong_is_found(window: Callable[[str], Window], li
 
 
 def test_what_one_writes_oneself_is_no_more_than_text_either(window: Callable[[str], Window], liar: Liar) -> None:
-    page = let_in(liar, window("bo"))
+    page = let_in(liar, window("bo").page)
     for text in LITERAL[:3]:
         write(page, text)
     composer(page).fill("@<img src=x onerror='window.ran = 1'>")

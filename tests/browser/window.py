@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 20_000  # milliseconds until a state that never comes is a failure
@@ -36,7 +36,18 @@ class Window:
         self.complaints: list[str] = []
         self.asked: list[str] = []
         settings = {"viewport": DESKTOP, "locale": "en-GB", "timezone_id": "UTC", "reduced_motion": "reduce", **options}
-        self.context = browser.new_context(**settings)
+        self._watch(browser.new_context(**settings))
+
+    @classmethod
+    def over(cls, context: BrowserContext, server: str, name: str = "") -> Self:
+        """A window over a profile that is there already."""
+        made = cls.__new__(cls)
+        made.name, made.server, made.complaints, made.asked = name, server, [], []
+        made._watch(context)
+        return made
+
+    def _watch(self, context: BrowserContext) -> None:
+        self.context = context
         self.context.set_default_timeout(PATIENCE)
         self.context.add_init_script(_WATCH)
         self.page = self.tab()

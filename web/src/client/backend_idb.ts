@@ -9,11 +9,14 @@ import type { HeldKey } from "../crypto.ts";
 import { DiskTrouble } from "../errors.ts";
 import type { Backend, Span, Stored } from "./backend.ts";
 import type { Documents, Place } from "./profile.ts";
+import * as scrap from "./scrap.ts";
 import type { Key } from "./store.ts";
 import { TABLES, TABLE_NAMES, type Table } from "./tables.ts";
 
 const VERSION = 1;
 const DOCUMENTS = "documents";
+/** The document that is overwritten where it lies, whenever the session it belongs to changes (WEB-013). */
+const SHREDDED = "session.key";
 
 function trouble(error: unknown): DiskTrouble {
   return new DiskTrouble(error instanceof DOMException ? error.name : "storage");
@@ -142,10 +145,12 @@ function makeTables(db: IDBDatabase): void {
 function documents(open: () => Promise<IDBDatabase>): Omit<Documents, "close"> {
   return {
     get: (name) => guarded(async () => {
+      if (name === SHREDDED) return scrap.recall(SHREDDED);
       const held = (await open()).transaction(DOCUMENTS, "readonly").objectStore(DOCUMENTS);
       return answered(held.get(name) as IDBRequest<Uint8Array | HeldKey | undefined>);
     }),
-    set: (values) => guarded(async () => {
+    set: ({ [SHREDDED]: secret, ...values }) => guarded(async () => {
+      if ("session" in values) await scrap.replace(SHREDDED, secret as Uint8Array | undefined);
       const work = (await open()).transaction(DOCUMENTS, "readwrite", { durability: "strict" });
       const end = finished(work);
       for (const [name, value] of Object.entries(values)) {
@@ -172,6 +177,7 @@ export function browserPlace(name = "cloister"): Place {
     tables: async () => new BrowserTables(await opened(large, makeTables)),
     wipe: async () => {
       await close();
+      await scrap.replace(SHREDDED, undefined);
       for (const one of [small, large]) await guarded(() => answered(indexedDB.deleteDatabase(one)));
       if (typeof caches !== "undefined") for (const one of await caches.keys()) await caches.delete(one);
     },

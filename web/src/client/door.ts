@@ -1,11 +1,12 @@
 /**
  * The way in: opens the vault, holds the open profile, closes it again.
  *
- * A session lasts over a reload: VK is sealed under a key that the browser keeps and shows nobody, deleted on lock, on
- * sign-out, and refused once nothing was asked for ten minutes. Knows VK while the profile is open; hands it to acts that
+ * A session lasts over a reload: VK is sealed under a key that lies, sealed under one the browser shows nobody, in a file
+ * that is overwritten on lock and on sign-out, and is refused once nothing was asked for ten minutes. Knows VK while the profile is open; hands it to acts that
  * make openers, to nobody else. Spec: CLT-004, VLT-003 to VLT-005, VLT-009 to VLT-011, WEB-013.
  */
 
+import { openBox, sealBox } from "../account/box.ts";
 import * as keys from "../account/keys.ts";
 import * as vaults from "../account/vault.ts";
 import { type Bytes, type HeldKey, type Rng, forgetKeys, newHeldKey } from "../crypto.ts";
@@ -27,6 +28,8 @@ import type { Transport } from "./transports/base.ts";
 export const IDLE = 600;
 /** The end of a session is written again when it has moved by this many seconds. */
 const GRAIN = 20;
+const KEY_LENGTH = 32;
+const SESSION_AAD = new TextEncoder().encode("cloister session key");
 
 /** What a client is given from outside. */
 export interface Given {
@@ -194,10 +197,13 @@ export class Door {
     const { ctx, vk } = this.#held();
     const vault = this.needVault();
     if (vault.pending) return;
-    const key = await newHeldKey();
+    const [held, key] = [await newHeldKey(), ctx.rng(KEY_LENGTH)];
     const after = await vaults.withKey(vault, "session", key, vk, ctx.rng);
+    const sealed = await sealBox(held, key, SESSION_AAD, ctx.rng);
     this.#until = this.#given.clock() + IDLE;
-    await this.profile.place.documents.set({ vault: vaults.encode(after), session: key, "session.until": until(this.#until) });
+    await this.profile.place.documents.set({
+      "session.key": sealed, vault: vaults.encode(after), session: held, "session.until": until(this.#until),
+    });
     this.vault = after;
   }
 
@@ -209,21 +215,25 @@ export class Door {
     await this.profile.place.documents.set({ "session.until": until(end) });
   }
 
-  async #kept(): Promise<HeldKey | undefined> {
-    const [key, end] = await Promise.all(["session", "session.until"].map((one) => this.profile.place.documents.get(one)));
-    if (this.vault?.openers.session === undefined || key === undefined || key instanceof Uint8Array) return undefined;
-    if (!(end instanceof Uint8Array)) return undefined;
+  async #kept(): Promise<{ readonly held: HeldKey; readonly sealed: Uint8Array } | undefined> {
+    const names = ["session", "session.key", "session.until"];
+    const [held, sealed, end] = await Promise.all(names.map((one) => this.profile.place.documents.get(one)));
+    if (this.vault?.openers.session === undefined || held === undefined || held instanceof Uint8Array) return undefined;
+    if (!(sealed instanceof Uint8Array && end instanceof Uint8Array)) return undefined;
     const last = jsonParse(end)["until"];
     const left = (typeof last === "number" ? last : 0) - this.#given.clock();
     // A clock that was set back does not lengthen a session.
-    return left > 0 && left <= IDLE + 1 ? key : undefined;
+    return left > 0 && left <= IDLE + 1 ? { held, sealed } : undefined;
   }
 
   /** VK of the session the last page left; undefined, and the session gone, when it does not count. */
   async keyBySession(): Promise<Bytes | undefined> {
-    const key = await this.#kept();
+    const kept = await this.#kept();
     try {
-      if (key !== undefined) return await vaults.openWithKey(this.needVault(), "session", key);
+      if (kept !== undefined) {
+        const key = await openBox(kept.held, kept.sealed, SESSION_AAD, KEY_LENGTH);
+        return await vaults.openWithKey(this.needVault(), "session", key);
+      }
     } catch (error) {
       if (!(error instanceof CloisterError)) throw error;
     }
@@ -235,7 +245,7 @@ export class Door {
   async dropSession(): Promise<void> {
     const left = this.vault === undefined ? undefined : vaults.without(this.vault, "session");
     const header = left === undefined ? {} : { vault: vaults.encode(left) };
-    await this.profile.place.documents.set({ ...header, session: undefined, "session.until": undefined });
+    await this.profile.place.documents.set({ "session.key": undefined, ...header, session: undefined, "session.until": undefined });
     this.vault = left;
   }
 }
