@@ -3,7 +3,8 @@
  *
  * Whoever writes waits for the store only. A runner ends when nothing more can be done now; whatever stays lies in the
  * outbox, so a reload loses nothing, and the next wake, the next round or the next start goes on (CLT-010). Trouble
- * stands on the items; a relay that asks for patience is tried again by itself after growing pauses.
+ * stands on the items; a relay that asks for patience is tried again by itself after growing pauses, or after the
+ * time it asks for.
  *
  * Spec: CLT-014, CLT-016, WEB-041.
  */
@@ -16,6 +17,8 @@ import * as syncing from "./syncing.ts";
 const PATIENT = ["E_BUSY", "E_RATE", "E_INTERNAL"];
 const FIRST_PAUSE = 1;
 const LONGEST_PAUSE = 60;
+/** No relay is waited for longer than this. */
+const LONGEST_ASKED = 300;
 
 interface State {
   /** Somebody woke it since its last look. */
@@ -66,7 +69,10 @@ async function run(ctx: Context, sph: string, state: State): Promise<void> {
       const first = await queue.next(ctx.store, sph);
       if (!state.again && first !== undefined && first.state !== "held" && PATIENT.includes(first.code)) {
         const woken = new Promise<void>((done) => (state.nudge = done));
-        await Promise.race([woken, ctx.pause(pause * (1 - ctx.rng(1)[0]! / 510))]);
+        const asked = Math.min(LONGEST_ASKED, first.patience ?? 0);
+        // What the relay asks for is waited out, whatever wakes; the own pause beyond it is not.
+        if (asked > 0) await ctx.pause(asked);
+        else await Promise.race([woken, ctx.pause(pause * (1 - ctx.rng(1)[0]! / 510))]);
         pause = Math.min(LONGEST_PAUSE, pause * 2);
         state.again = true;
       }

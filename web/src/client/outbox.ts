@@ -196,7 +196,8 @@ async function trouble(ctx: Context, id: string, error: CloisterError): Promise<
     if (row === undefined) return;
     const gone = (error instanceof Forbidden || error instanceof NotMember) && row.jws === "";
     const final = error instanceof BadFormat || error instanceof TooLarge || gone;
-    queue.update(tx, { ...row, code: error.code, state: final ? "failed" : row.jws === "" ? "waiting" : "sealed" });
+    const { code, retryAfter: patience } = error;
+    queue.update(tx, { ...row, code, patience, state: final ? "failed" : row.jws === "" ? "waiting" : "sealed" });
   });
 }
 

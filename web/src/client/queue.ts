@@ -35,6 +35,8 @@ export interface OutboxRow {
   readonly seen: Seen;
   readonly question: string;
   readonly code: string;
+  /** Seconds of patience that the relay asked for when it last refused. */
+  readonly patience?: number | undefined;
   /** Devices whose claims the author knew and overrode. */
   readonly claims: readonly string[];
   /** The envelope last sealed, while its outcome is open. */

@@ -114,6 +114,32 @@ describe("live", () => {
     expect(await texts(bo, sph)).toEqual(["patience"]);
   });
 
+  test("the time a relay asks for is waited out, whatever is written meanwhile", async () => {
+    const body = new TextEncoder().encode(`{"code":"E_RATE","retry_after":7}`);
+    let times = 0;
+    ada.wire.fate = (sent) => (/\/messages$/.test(sent.path) && (times += 1) === 1 ? { status: 429, body, headers: {} } : "sent");
+    const pauses: number[] = [];
+    let over = (): void => undefined;
+    const waited = new Promise<void>((done) => (over = done));
+    let waits = (): void => undefined;
+    const began = new Promise<void>((done) => (waits = done));
+    const pause = (seconds: number): Promise<void> => {
+      pauses.push(seconds);
+      waits();
+      return waited;
+    };
+    const patient = { ...ada.ctx, pause };
+    await spheres.send(patient, sph, "first");
+    await began;
+    await spheres.send(patient, sph, "second");
+    for (let ticks = 0; ticks < 50; ticks += 1) await new Promise((done) => setImmediate(done));
+    expect([times, pauses]).toEqual([1, [7]]);
+    over();
+    await delivery.idle(patient);
+    await sync(bo);
+    expect(await texts(bo, sph)).toEqual(["first", "second"]);
+  });
+
   test("an item that comes while the runner looks for the last time is sent too", async () => {
     for (let n = 0; n < 12; n += 1) {
       const first = spheres.send(ada.ctx, sph, `a${n}`);
