@@ -2,6 +2,7 @@ import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vite";
 
 import { recorded } from "./tools/record.ts";
+import { together } from "./tools/worker.ts";
 import { picked } from "./tools/words.ts";
 
 // One bundle of hashed files, written where the relay's package serves them from. No file is inlined: the policy of the
@@ -10,7 +11,7 @@ export default defineConfig({
   plugins: [picked(), svelte(), recorded()],
   base: "/",
   server: { fs: { allow: [".."] } },
-  worker: { format: "es" },
+  worker: { format: "es", rolldownOptions: { output: { codeSplitting: { groups: [together(import.meta.dirname)] } } } },
   build: {
     target: "es2022",
     // Browsers with the signatures everything is checked by know these colours too.
