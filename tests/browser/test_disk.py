@@ -97,7 +97,7 @@ def _opened(folder: Path) -> int:
     return count
 
 
-async def _keys(liar: Liar) -> dict[str, bytes]:
+async def device_keys(liar: Liar) -> dict[str, bytes]:
     """What opens Bo's account and sphere, as another device of his has it."""
     client = await liar.hw.open("bo-desk")
     await client.sign_in("bo", password_of("bo"), "bo-desk")
@@ -140,7 +140,7 @@ def test_no_word_on_the_disk_and_no_key_once_it_is_locked(chromium: Browser, lia
         expect(page.get_by_text(say("pin.done"))).to_be_visible()
 
     session(live)
-    secrets = {name: text.encode() for name, text in WORDS.items()} | liar.do(_keys(liar))
+    secrets = {name: text.encode() for name, text in WORDS.items()} | liar.do(device_keys(liar))
     assert len(secrets) > len(WORDS) + 2
     assert _found(folder, secrets) == set()
     # Left open, it can be taken up from the disk: this is what shows that the search finds keys.
