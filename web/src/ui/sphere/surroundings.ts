@@ -26,6 +26,8 @@ export interface Surroundings {
   /** The message whose deletion can still be undone. */
   readonly going: string;
   readonly holders: readonly string[];
+  /** Who was asked for keys of what was written before this account came in. */
+  readonly older: readonly string[];
   menu(message: Message, button: HTMLElement): void;
   react(message: Message, emoji: string): void;
   retry(item: OutboxItem): void;
