@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 
 import pytest
 from hypothesis import given, settings
@@ -230,3 +231,15 @@ def test_forget_private_keys_empties_every_cache_of_secrets() -> None:
     assert not crypto._ed25519_private.cache_info().currsize
     assert not crypto._xwing_private.cache_info().currsize
     assert not hasattr(crypto._p384_private, "cache_info")
+
+
+def test_moduli_of_a_generator_that_can_be_factored_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """T-I6, CERT-006, with its control run: nothing but the remainders gives them away."""
+    small = math.prod(p for p in range(2, 168) if all(p % q for q in range(2, p)))
+    n = (1 << 4095) // small * small + small + pow(65537, 12345, small)
+    modulus = n.to_bytes(512, "big")
+    with pytest.raises(FormatError):
+        crypto.rsa_check_public(modulus)
+    crypto.rsa_check_public((n + 2).to_bytes(512, "big"))
+    monkeypatch.setattr(crypto, "_POWERS", [(3, frozenset())])
+    crypto.rsa_check_public(modulus)

@@ -352,10 +352,19 @@ def rsa_public(private: bytes) -> bytes:
     return modulus
 
 
+# Odd primes up to 167: modulo each, a modulus of the broken generator of CVE-2017-15361 is a power of 65537.
+_SMALL: Final = [p for p in range(3, 168) if all(p % q for q in range(2, p))]
+_POWERS: Final = [(p, frozenset(pow(65537, k, p) for k in range(p))) for p in _SMALL]
+
+
 def rsa_check_public(modulus: bytes) -> None:
-    """Refuse a modulus that is not of 4096 bits or is even (SHR-007, LIVE-002). Raises FormatError."""
+    """Refuse a modulus that is not of 4096 bits, is even, or comes from the generator whose keys can be factored, as
+    its remainders show (CERT-006, SHR-007, LIVE-002). Raises FormatError."""
     if len(modulus) != RSA_LENGTH or modulus[0] < 0x80 or modulus[-1] % 2 == 0:
         raise FormatError("RSA modulus")
+    n = int.from_bytes(modulus, "big")
+    if all(n % p in powers for p, powers in _POWERS):
+        raise FormatError("RSA modulus of a broken generator")
 
 
 @lru_cache(maxsize=256)

@@ -16,10 +16,16 @@
 | T-S9 exchanged pieces | test_exchanged | binding, tag: the commitment still refuses; that too: wrong keys; vault |
 | messages kept back | test_resend | signatures: whoever hands them on puts words into a mouth |
 | T-S10 switches | test_switches | entry signatures: words leave in clear |
+| T-S11 marks kept back, storms | test_marks | beside each test |
 | T-S12 removed member | test_removed | recipients from the log; rotate-then-speak; slots under a key of the relay |
 | T-S13 live transfer | test_live_transfer | signatures; kc; memory of asks; the time |
 | T-M1 to T-M3, T-M5, T-M8 | test_members | beside each test |
 | T-M4 | test_races, test_relay_races | beside each test |
+| T-M6 older keys | test_history | beside each test |
+| T-M7 half-states | tests/table | beside each test |
+| T-N3 a month away | test_races | an inbox that forgets: gaps |
+| T-I2 envelopes bent | tests/protocol/test_jws, vectors/envelope.json | the closed list: an embedded key gets in |
+| T-I6 keys that are none | tests/test_crypto, vectors/points.json, identity.json | the exchange; the remainders |
 | T-B4 | test_enumeration | beside each test |
 | stolen device | test_thief | beside each test |
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from cloister import crypto
@@ -64,6 +65,9 @@ def certificates() -> list[Case]:
     torsion = bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05")
     rsa = de_public("rsa4096", b"rsa")
     even, short_top = rsa[:-1] + b"\xfe", b"\x7f" + rsa[1:]
+    small = prod(p for p in range(2, 168) if all(p % q for q in range(2, p)))
+    # What that generator's moduli look like: a power of 65537 modulo the product of all small primes.
+    factorable = (int.from_bytes(rsa, "big") // small * small + pow(65537, 4711, small)).to_bytes(512, "big")
     xwing = bytearray(de_public("xwing", rng("xw", 32)))
     small = bytes(xwing[:1184]) + bytes(32)
     spelled = bytes([0xFF, 0xFF]) + bytes(xwing[2:])
@@ -91,6 +95,9 @@ def certificates() -> list[Case]:
         no("rsa-even", "CERT-006", forged(kem="rsa4096", de=b64e(even)), FORMAT),
         no("rsa-4095-bits", "CERT-006", forged(kem="rsa4096", de=b64e(short_top)), FORMAT),
         no("rsa-3072", "CERT-006", forged(kem="rsa4096", de=b64e(rsa[:384])), FORMAT),
+        no("rsa-broken-generator", "CERT-006", forged(kem="rsa4096", de=b64e(factorable)), FORMAT),
+        no("rsa-1024", "CERT-006", forged(kem="rsa4096", de=b64e(rsa[:128])), FORMAT),
+        no("rsa-16k", "CERT-006", forged(kem="rsa4096", de=b64e(rsa * 4)), FORMAT),
         no("rsa-long", "CERT-006", forged(kem="rsa4096", de=b64e(rsa + b"\x01")), FORMAT),
         no("kem-unknown", "CERT-001", forged(kem="x25519"), FORMAT),
         no("pop-missing", "CERT-010", forged(pop=None), FORMAT),

@@ -325,10 +325,25 @@ function base64url(data: Uint8Array): string {
 
 const RSA_LENGTH = 512;
 
-/** Refuse a modulus that is not of 4096 bits or is even (SHR-007, LIVE-002). Throws FormatError. */
+/** Odd primes up to 167: modulo each, a modulus of the broken generator of CVE-2017-15361 is a power of 65537. */
+function* powers(): Iterable<[p: number, of: Set<number>]> {
+  for (let p = 3; p < 168; p += 2) {
+    if ([3, 5, 7, 11].some((q) => p % q === 0 && p !== q)) continue;
+    const of = new Set<number>();
+    for (let power = 1; !of.has(power); power = (power * 65537) % p) of.add(power);
+    yield [p, of];
+  }
+}
+
+/**
+ * Refuse a modulus that is not of 4096 bits, is even, or comes from the generator whose keys can be factored, as its
+ * remainders show (CERT-006, SHR-007, LIVE-002). Throws FormatError.
+ */
 export function rsaCheckPublic(modulus: Uint8Array): void {
   const whole = modulus.length === RSA_LENGTH && modulus[0]! >= 0x80 && modulus[RSA_LENGTH - 1]! % 2 === 1;
   if (!whole) throw new FormatError("RSA modulus");
+  const rest = (p: number): number => modulus.reduce((left, byte) => (left * 256 + byte) % p, 0);
+  if ([...powers()].every(([p, of]) => of.has(rest(p)))) throw new FormatError("RSA modulus of a broken generator");
 }
 
 /** A fresh RSA-4096 key: its modulus, and an opener with the private half, which cannot be taken out (LIVE-002). */

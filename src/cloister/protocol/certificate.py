@@ -22,7 +22,6 @@ from cloister.protocol.ids import Jwk, device_id, identity_id, jwk_public
 from cloister.protocol.shape import shape
 
 TYP: Final = "sph-dev+1"
-RSA_MODULUS_BYTES: Final = 512
 _RENEW_SHAPE: Final = shape(jws.RENEW)
 
 
@@ -49,8 +48,8 @@ def check_receiving_key(kem: str, de: bytes) -> None:
     """Refuse a receiving key that cannot be sealed to (CERT-005, CERT-006). Raises FormatError."""
     if kem != "rsa4096":
         crypto.hpke_check_public(kem, de)
-    elif len(de) != RSA_MODULUS_BYTES or not de[0] & 0x80 or not de[-1] & 1:
-        raise FormatError("RSA modulus is not an odd number of exactly 4096 bits")
+    else:
+        crypto.rsa_check_public(de)
 
 
 def possession_message(owner: str, dv: str, kem: str, de: bytes, iat: int, exp: int) -> bytes:

@@ -6,7 +6,7 @@
  */
 
 import wire from "../../../src/cloister/protocol/wire.json" with { type: "json" };
-import { type Bytes, ed25519CheckPublic, ed25519Verify, hpkeCheckPublic, sha256 } from "../crypto.ts";
+import { type Bytes, ed25519CheckPublic, ed25519Verify, hpkeCheckPublic, rsaCheckPublic, sha256 } from "../crypto.ts";
 import { FormatError, KeyUnknown } from "../errors.ts";
 import { b64d, b64e, lp } from "./encoding.ts";
 import { type Jwk, deviceId, identityId, jwkPublic } from "./ids.ts";
@@ -14,7 +14,6 @@ import { type Signer, decode, identitySigner, sign, verifyEs384 } from "./jws.ts
 import { shape } from "./shape.ts";
 
 const RENEW = shape(wire.renew);
-const RSA_BYTES = 512;
 
 export interface Certificate {
   compact: string;
@@ -43,11 +42,8 @@ interface Body {
 
 /** A receiving key that can be sealed to (CERT-005, CERT-006). Throws FormatError. */
 export function checkReceivingKey(kem: string, de: Uint8Array): void {
-  if (kem !== "rsa4096") {
-    hpkeCheckPublic(kem, de);
-  } else if (de.length !== RSA_BYTES || de[0]! < 128 || (de[RSA_BYTES - 1]! & 1) === 0) {
-    throw new FormatError("RSA modulus");
-  }
+  if (kem === "rsa4096") rsaCheckPublic(de);
+  else hpkeCheckPublic(kem, de);
 }
 
 /** What a device signs to be certified as `owner`'s: a key's name alone is public (CERT-010). */
