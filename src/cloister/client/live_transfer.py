@@ -198,7 +198,7 @@ async def give(ctx: Context, rep: Replica, name: str) -> None:
         raise NotFound("this transfer is over: they can ask again")
     pair, state = found.pair, rep.known[0]
     device = state.devices.get(pair.asker.dv)
-    if device is None or not device.active:
+    if device is None or not device.active or device.dv in ctx.store.get("revoked", []):
         raise NotFound("this device has left the sphere")
     given = keys.granted(rep, device.dv)
     held = [rep.keys[n] for n in pair.ns if n in rep.keys and n in given]

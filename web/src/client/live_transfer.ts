@@ -195,7 +195,8 @@ export async function give(ctx: Context, rep: Replica, name: string): Promise<vo
   const { pair, offering } = found;
   const { state, history: log } = known(rep);
   const asker = state.devices.get(pair.asker.dv);
-  if (asker?.status !== "active") throw new NotFound("this device has left the sphere");
+  const gone = asker?.status !== "active" || (await memory.revoked(ctx.store)).has(asker.dv);
+  if (gone) throw new NotFound("this device has left the sphere");
   const may = keys.granted(rep, asker.dv);
   const held = pair.ns.filter((n) => rep.keys.has(n) && may.has(n)).map((n) => rep.keys.get(n)!);
   const asked = { pair, epk: offering.epk, keys: held, log, asker, now: now(ctx) };
