@@ -34,6 +34,7 @@ from tests.browser.acts import (
     new_sphere,
     rows,
     say,
+    see,
     signed_up,
     write,
     written,
@@ -228,3 +229,45 @@ def test_a_joiner_whose_key_was_swapped(open_window: Windows, liar: Liar) -> Non
     back_to_sphere(ada)
     write(ada, "Only the true one reads this")
     expect(message(bo, "Only the true one reads this")).to_be_visible()
+
+
+def test_frames_turned_repeated_moved_and_hints_that_are_false(open_window: Windows, liar: Liar) -> None:
+    """CLT-011, CLT-033: what comes over the line is no more than a reason to look; each word once, in its order."""
+    page = let_in(liar, open_window("bo").page)
+    sph = page.url.split("/s/")[1].split("/")[0]
+    kept_back: list[Any] = []
+
+    def is_item(one: Any) -> bool:
+        return one.get("t") == "item" and one.get("s") == sph
+
+    def hold_the_first(frame: Any) -> Any:
+        if not kept_back and any(map(is_item, frame)):
+            kept_back.append(frame)
+            return None
+        return frame
+
+    false = [{"t": "hint", "k": kind, "s": sph} for kind in ("rotate", "log", "joined", "nonsense")]
+    lies: dict[str, Callable[[Any], Any]] = {
+        "turned and repeated": lambda frame: [one for one in reversed(frame) for _ in range(2)],
+        "moved": lambda frame: [{**one, "pos": one["pos"] + 7} if is_item(one) else one for one in frame],
+        "of another": lambda frame: [{**one, "s": "sp-" + "A" * 43} if is_item(one) else one for one in frame] + false,
+        "held": hold_the_first,
+        "true": lambda frame: frame,
+    }
+
+    async def speak(texts: list[str]) -> None:
+        for text in texts:
+            await harbour(liar.hw.clients["ada"]).send(text)
+
+    since, told, said = len(liar.hw.liar.calls), liar.hw.liar.lies, list[str]()
+    for name, lie in lies.items():
+        liar.hw.liar.honest()
+        liar.hw.liar.lie_live(lie, address=BO)
+        said += [f"{name} {n}" for n in (1, 2, 3)]
+        liar.do(speak(said[-3:]))
+    for text in said:
+        expect(message(page, text)).to_have_count(1)
+    see(page, *said)
+    assert liar.hw.liar.lies > told
+    assert [one.path for one in liar.hw.liar.calls[since:] if one.address == BO and one.path.endswith("/commits")] == []
+    assert page.get_by_role("alert").count() == 0
