@@ -28,6 +28,10 @@ async def act(client: Client, what: str, given: dict[str, Any]) -> Any:
         return (await client.create_sphere(given["title"], **given.get("options", {}))).info
     if what == "join":
         return await client.join(given["link"])
+    if what == "invitations":
+        return client.invitations()
+    if what == "accept":
+        return await client.accept_invitation(given["id"])
     if what == "devices":
         return await client.devices()
     assert sphere is not None
@@ -36,7 +40,7 @@ async def act(client: Client, what: str, given: dict[str, Any]) -> Any:
     if what == "people":
         return sphere.people()
     if what == "invite":
-        return await sphere.invite(admit=given.get("admit", "ask"))
+        return await sphere.invite(admit=given.get("admit", "ask"), to=given.get("to", ""))
     if what == "admit":
         return [await sphere.admit(one) for one in await sphere.requests()]
     if what == "safety":

@@ -4,7 +4,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import type { DeviceInfo, Message, Person as Member, Row, SavedKeys, SphereInfo } from "../../src/client/records.ts";
+import type { DeviceInfo, Invitation, Message, Person as Member, Row, SavedKeys, SphereInfo } from "../../src/client/records.ts";
 import { type TestRelay, startRelay } from "../relay.ts";
 import { type Person, person } from "./party.ts";
 import { type Terminal, terminal } from "./terminal.ts";
@@ -140,5 +140,34 @@ describe("a browser and a terminal", () => {
     await ada.client.sync();
     expect((await ada.client.spheres(true)).find((one) => one.sph === other)).toMatchObject({ status: "removed" });
     await expect(ada.client.send(other, "Hello?", {})).rejects.toMatchObject({ code: "C_NOT_MEMBER" });
+  });
+});
+
+describe("an invitation to somebody known (CLT-053)", () => {
+  test("from the browser to the terminal", async () => {
+    const board = await ada.client.createSphere("Board", {});
+    const [known] = await ada.client.candidates(board.sph);
+    await ada.client.invite(board.sph, { uses: 1, seconds: 3600, role: "member", admit: "ask", to: known!.id });
+    await bo.do("sync");
+    const [one] = await bo.do<Invitation[]>("invitations");
+    expect(one).toMatchObject({ name: "ada", label: "Board", sph: board.sph, via: sph });
+    await bo.do("accept", { id: one!.id });
+    await ada.client.sync();
+    await bo.do("sync");
+    expect(await bo.do("invitations")).toEqual([]);
+    expect((await ada.client.people(board.sph)).map((member) => member.name)).toContain(known!.name);
+  });
+
+  test("from the terminal to the browser", async () => {
+    const { sph: pier } = await bo.do<SphereInfo>("create", { title: "Pier" });
+    await bo.do("invite", { sph: pier, to: "ada" });
+    await ada.client.sync();
+    const [one] = await ada.client.invitations();
+    expect(one).toMatchObject({ label: "Pier", sph: pier });
+    await ada.client.acceptInvitation(one!.id);
+    await bo.do("sync");
+    await ada.client.sync();
+    expect((await ada.client.sphere(pier)).status).toBe("active");
+    expect(await ada.client.invitations()).toEqual([]);
   });
 });
