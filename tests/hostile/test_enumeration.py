@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from cloister.account import srp_group, srp_server, verifier
+from cloister.errors import Conflict
 from cloister.protocol.encoding import b64e
 from tests.hostile.world import HostileWorld, mallory
 from tests.scenarios.world import PASSWORD
@@ -137,3 +138,14 @@ async def test_sign_up_tells_nothing_without_a_ticket(hw: HostileWorld) -> None:
             await client.create_account(login, PASSWORD.format(login), "AAAA-BBBB")
         answers.append((type(refused.value).__name__, getattr(refused.value, "data", None)))
     assert answers[0] == answers[1]
+
+
+async def test_control_with_a_ticket_a_taken_name_is_seen(hw: HostileWorld) -> None:
+    """The same question with a ticket that admits: the answers differ, so the comparison above can fail."""
+    ada = await hw.first("ada")
+    ticket = (await ada.admin("POST", "tickets", {"uses": 1, "seconds": 600}))["code"]
+    client = await hw.open("xada")
+    with pytest.raises(Conflict):
+        await client.create_account("ada", PASSWORD.format("ada"), ticket)
+    client = await hw.open("xeve")
+    await client.create_account("eve", PASSWORD.format("eve"), ticket)
