@@ -16,10 +16,12 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import update
 
 from cloister.errors import CheckFailed, LogFork, LogRollback
 from cloister.protocol import digits, entry, jws
 from cloister.protocol.encoding import b64d, b64e
+from cloister.server import schema
 from cloister.sphere import invitation
 from cloister.sphere.compose import Invite, Rotate
 from tests.browser.acts import (
@@ -271,3 +273,59 @@ def test_frames_turned_repeated_moved_and_hints_that_are_false(open_window: Wind
     assert liar.hw.liar.lies > told
     assert [one.path for one in liar.hw.liar.calls[since:] if one.address == BO and one.path.endswith("/commits")] == []
     assert page.get_by_role("alert").count() == 0
+
+
+async def _named_alike(liar: Liar) -> None:
+    """Cy is gone, and somebody else comes by that name: reinstalled, says the relay."""
+    hw = liar.hw
+    sphere = harbour(hw.clients["ada"])
+    await sphere.remove("cy")
+    relay = hw.app.relay
+
+    def rename(batch: Any) -> None:
+        table = schema.account
+        batch.conn.execute(update(table).where(table.c.login == "cy").values(login="cy-before"))
+
+    await relay.writer.submit(rename)
+    other = await hw.open("another-cy")
+    await other.create_account("cy", "other words for another cy 4711", invite_link=(await sphere.invite()).url)
+    (request,) = await sphere.requests()
+    await sphere.admit(request)
+
+
+async def _cy(liar: Liar) -> None:
+    sphere = harbour(liar.hw.clients["ada"])
+    await liar.hw.join("cy", await sphere.invite())
+    (request,) = await sphere.requests()
+    await sphere.admit(request)
+    await liar.hw.clients["cy"].sync()
+
+
+def test_a_confirmed_person_who_is_somebody_else_stops_the_sphere(open_window: Windows, liar: Liar) -> None:
+    """Step 18, text 6, CLT-022: sending stops until they are compared again, or carried on with as not confirmed."""
+    page = let_in(liar, open_window("bo").page)
+    liar.do(_cy(liar))
+    goto(page, "people")
+    row = page.get_by_role("main").get_by_role("listitem").filter(has_text="cy")
+    button(row, "act.confirm").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("checkbox")).to_have_count(4)
+    for box in dialog.get_by_role("checkbox").all():
+        box.check()
+    button(dialog, "act.match").click()
+    expect(row).to_contain_text(say("known.confirmed-in-person"))
+    back_to_sphere(page)
+    expect(composer(page)).to_be_visible()
+    liar.do(_named_alike(liar))
+    card = page.get_by_role("alert")
+    expect(card).to_contain_text("cy's identity is not the one you confirmed.")
+    expect(composer(page)).to_have_count(0)
+    card.get_by_role("button", name="Compare").click()
+    expect(row.last).to_contain_text(say("people.changed"))
+    back_to_sphere(page)
+    card.get_by_role("button", name="Carry on").click()
+    expect(composer(page)).to_be_visible()
+    write(page, "Carried on")
+    written(page, "Carried on")
+    goto(page, "people")
+    expect(row).not_to_contain_text(say("known.confirmed-in-person"))
