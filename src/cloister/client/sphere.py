@@ -3,156 +3,59 @@
 Handles are cheap and hold no state of their own; all state is in the client's store. Whatever writes does so as the
 sphere's only writer on this device. Spec: CLT-011 to CLT-024.
 
-Long because it is the surface: one short method per act, the work is in the modules it calls.
+Long because it is the surface: one short method per act, the work is in the modules it calls; acts on keys and on
+settings are in ``sphere_keys`` and ``sphere_settings``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from cloister.client import (
-    announce,
     commits,
-    export,
-    holders,
     invited,
     joining,
-    keys,
     memory,
-    older,
     outbox,
     people,
     queue,
-    resend,
     stops,
     syncing,
     timeline,
 )
-from cloister.client.context import Context
-from cloister.client.handover import Handover
 from cloister.client.records import (
     InviteInfo,
     InviteLink,
-    KeyRow,
-    KeyWish,
     LogLine,
     Message,
     OutboxItem,
     Person,
     Request,
-    SavedKeys,
     SeenRow,
-    SphereInfo,
-    Switch,
 )
 from cloister.client.replica import Replica
+from cloister.client.sphere_base import sphere_info as sphere_info
+from cloister.client.sphere_keys import KeyActs
+from cloister.client.sphere_settings import SettingActs
 from cloister.errors import NotFound, NotMember, Unreachable, UsageError
 from cloister.protocol import api, digits, jws
 from cloister.protocol import entry as entries
 from cloister.protocol.encoding import b64d, b64e
 from cloister.protocol.roles import RANK
-from cloister.protocol.state import Policy, SphereState
-from cloister.sphere import compose, invitation, meta
+from cloister.protocol.state import SphereState
+from cloister.sphere import compose, invitation
 from cloister.sphere import message as messages
 from cloister.sphere.payload import Payload
-
-if TYPE_CHECKING:
-    from cloister.client.client import Client
 
 # Entries of the own log that go into evidence when no common position is known.
 MAX_PAST = 10_000
 
 
-def sphere_info(ctx: Context, rep: Replica) -> SphereInfo:
-    """The record of a sphere, from the local store."""
-    state, note = rep.state, rep.note
-    row = ctx.store.one("SELECT count(*) FROM outbox WHERE sph = ?", rep.sph)
-    asks = ctx.store.one("SELECT count(*) FROM request WHERE sph = ? AND mine = 0", rep.sph)
-    status = "asked" if note["status"] == "entering" else note["status"]
-    me = state.members.get(ctx.id) if state is not None else None
-    return SphereInfo(
-        sph=rep.sph,
-        title=note.get("title", "") or note.get("label", "") or rep.sph[:9],
-        topic=note.get("topic", ""),
-        icon=note.get("icon", ""),
-        status=status,  # type: ignore[arg-type]
-        mode=state.mode if state is not None else "e2ee",  # type: ignore[arg-type]
-        delivery=state.delivery if state is not None else "pairwise",
-        custody=state.custody if state is not None else "synced",
-        epoch=state.ep if state is not None else 0,
-        have_key=state is not None and (state.mode != "e2ee" or rep.sending_key is not None),
-        members=state.member_count if state is not None else 0,
-        role=me.role if me is not None else "none",
-        unread=timeline.unread(ctx.store, rep.sph, ctx.id),
-        waiting=int(row[0]) if row else 0,
-        requests=int(asks[0]) if asks else 0,
-        seq=state.seq if state is not None else 0,
-        marked=state is not None and state.hard,
-        confirmed_by_inviter=bool(note.get("confirmed", True)),
-        stop=rep.stop,
-        label=note.get("label", ""),
-        provisional=bool(note.get("provisional")),
-        switched=Switch(**note["switched"]) if "switched" in note else None,
-        saved=export.saved(ctx, rep.sph),
-        kem_min=state.policy.kem_min if state is not None else "xwing",
-        kind=state.kind if state is not None else "sphere",
-        org=state.org if state is not None else "",
-        only_here=memory.only_here(ctx, rep),
-        too_weak=status == "asked" and state is not None and syncing.too_weak(ctx, state),
-    )
-
-
-class Sphere:
+class Sphere(KeyActs, SettingActs):
     """One sphere of one client. Obtain it from ``Client.sphere``, ``create_sphere`` or ``join``."""
 
-    def __init__(self, client: Client, sph: str) -> None:
-        self.client = client
-        self.sph = sph
-
-    @property
-    def _ctx(self) -> Context:
-        return self.client.context
-
-    @property
-    def _rep(self) -> Replica:
-        return self._ctx.replica(self.sph)
-
-    @property
-    def _state(self) -> SphereState:
-        state = self._rep.state
-        if state is None:
-            raise NotMember("you are not in this sphere yet")
-        return state
-
-    @property
-    def info(self) -> SphereInfo:
-        """Current record, from the local store."""
-        return sphere_info(self._ctx, self._rep)
-
-    async def _commit(self, make: commits.Make) -> bool:
-        """Commit intents as the only writer, then store new keys in slots."""
-        ctx = self._ctx
-        async with ctx.profile.writer(self.sph):
-            done = await commits.commit(ctx, ctx.replica(self.sph), make)
-            await syncing.store_slots(ctx, self.sph)
-        return done
-
     # people and requests -----------------------------------------------------------------------------------------
-    def people(self, *, past: bool = False) -> list[Person]:
-        """Members (with ``past`` also former ones), owners first, then by name."""
-        return people.people(self._ctx.store, self._state, self._ctx.id, past=past)
-
-    def person(self, name_or_prefix: str) -> Person:
-        """Find one member by shown name, login, petname or unique id prefix. Raises NotFound, UsageError."""
-        try:
-            return people.find(self.people(), name_or_prefix)
-        except NotFound:
-            return people.find(self.people(past=True), name_or_prefix)
-
-    def _handle(self, person: Person | str) -> str:
-        return person.id if isinstance(person, Person) else self.person(person).id
-
     async def invite(
         self,
         uses: int = 1,
@@ -415,7 +318,7 @@ class Sphere:
                 ctx.store.put(f"read/{self.sph}", pos)
                 ctx.store.put("state_dirty", True)
 
-    # keys, settings, history -------------------------------------------------------------------------------------
+    # what the server and the log show ------------------------------------------------------------------------------
     async def rotate(self, why: str = "") -> int:
         """Make a new key now; returns its number. ``why`` is told to the members as a message under it."""
         await self._commit(lambda _: [compose.Rotate()])
@@ -423,186 +326,6 @@ class Sphere:
         if why:
             await self.send(why)
         return n
-
-    async def set_meta(self, *, title: str | None = None, topic: str | None = None, icon: str | None = None) -> None:
-        """Change encrypted title, topic or icon; what is None stays."""
-        note = self._rep.note
-
-        def make(_: Replica) -> Sequence[compose.Intent]:
-            text = meta.Text(
-                note.get("title", "") if title is None else title,
-                note.get("topic", "") if topic is None else topic,
-                note.get("icon", "") if icon is None else icon,
-            )
-            return [compose.SetMeta(text)]
-
-        await self._commit(make)
-
-    async def set_mode(self, mode: Literal["e2ee", "open", "public"], *, title: str | None = None) -> None:
-        """Owner only: turn encryption on or off (CLT-042).
-
-        What was sealed stays sealed, the title too: ``title`` is one for everybody to read, the server as well.
-        """
-
-        def make(rep: Replica) -> Sequence[compose.Intent]:
-            if rep.known[0].mode == mode:
-                return []
-            shown = [] if title is None or mode == "e2ee" else [compose.SetMeta(meta.Text(title, ""))]
-            return [compose.SetMode(mode), *shown]
-
-        await self._commit(make)
-        await self.accept_mode()  # whoever switches knows
-
-    async def accept_mode(self) -> None:
-        """The person has seen that the server can read here now: new texts go unasked. Texts that wait from before
-        keep their question (CLT-016)."""
-        async with self._ctx.profile.writer(self.sph):
-            with self._ctx.store.step():
-                if announce.accept(self._rep):
-                    self._rep.save_note(self._ctx.store)
-
-    @property
-    def policy(self) -> Policy:
-        """The signed policy in force."""
-        return self._state.policy
-
-    def public_link(self) -> str:
-        """The link by which anybody reads a public sphere (INV-004), pinned to the entry that made it public. No
-        secret. Raises UsageError for a sphere that is not public."""
-        state, history = self._rep.known
-        if state.mode != "public":
-            raise UsageError("only public spheres are read by a link")
-        pin = history.digest(state.mode_at)[: invitation.PIN_LENGTH]
-        return invitation.emit(invitation.Link("public", self._ctx.relay.origin, self.sph, seq=state.mode_at, pin=pin))
-
-    async def set_policy(self, **changes: Any) -> None:
-        """Change policy members: join, history, retention, plaintext, guests, T, kem_min."""
-
-        def make(rep: Replica) -> Sequence[compose.Intent]:
-            old = rep.known[0].policy
-            new = Policy.from_body({**old.as_body(), **changes})
-            return [] if new == old else [compose.SetPolicy(new)]
-
-        await self._commit(make)
-
-    async def set_custody(self, custody: Literal["synced", "device"]) -> None:
-        """Owner only: whether members may keep keys in their accounts' slots (synced) or on devices only.
-
-        With device a new key is made in the same commit, since those of before may lie in slots (CLT-035). Raises
-        UsageError without a second device or a saved copy.
-        """
-        if custody == "device":
-            memory.require_second_copy(self._ctx, self._rep)
-
-        def make(rep: Replica) -> Sequence[compose.Intent]:
-            state = rep.known[0]
-            if state.custody == custody:
-                return []
-            fresh = custody == "device" and state.mode == "e2ee"
-            return [compose.SetCustody(custody), *([compose.Rotate()] if fresh else [])]
-
-        await self._commit(make)
-
-    async def keep_only_here(self, only: bool = True) -> None:
-        """Keep this sphere's keys on this account's devices only, never in slots at the relay (own choice).
-
-        A new key is made where this person may, since those of before may lie in slots (CLT-035). Raises UsageError
-        without a second device or a saved copy.
-        """
-        if only == memory.only_here(self._ctx, self._rep):
-            return
-        if only:
-            memory.require_second_copy(self._ctx, self._rep)
-        memory.set_setting(self._ctx, f"only.{self.sph}", only)
-        state = self._state
-        if only and keys.in_slots(self._ctx, self._rep) and state.members[self._ctx.id].role != "guest":
-            await self.rotate()
-
-    async def save_keys(self, passphrase: str = "") -> SavedKeys:
-        """All keys of this sphere that are here, as a text to keep and the code that opens it (CLT-060).
-
-        With ``passphrase`` (five words and more) that opens it instead. It counts as saved once ``check_saved`` has
-        read it back. Raises UsageError, WeakPassword.
-        """
-        return await export.save(self._ctx, self._rep, passphrase)
-
-    async def check_saved(self, text: str, code: str) -> int:
-        """Read a saved text back; returns the newest key in it. Raises FormatError, Downgrade, VaultError (another
-        code), DecryptFailed (changed), CommitmentMismatch (another sphere's, or not these keys)."""
-        return await export.check(self._ctx, self._rep, text, code)
-
-    async def checkpoint(self) -> int:
-        """Sign a checkpoint of the current state; returns its seq."""
-        ctx = self._ctx
-        heads = tuple(
-            (tail.dv, tail.seq, b64d(tail.h)) for tail in await ctx.relay.heads(self.sph)
-        )  # of all devices, so that a dropped end shows at the next reader
-        await self._commit(lambda _: [compose.Checkpoint(heads[:256])])
-        return self._state.seq
-
-    def keys(self) -> list[tuple[int, bool]]:
-        """(n, here) for every epoch of the log."""
-        rep = self._rep
-        return [(one.n, one.n in rep.keys) for one in rep.known[1].epochs()]
-
-    def key_rows(self) -> list[KeyRow]:
-        """Every key of the sphere: made by whom, here or not, and who could supply one that is missing (CLT-043)."""
-        return holders.rows(self._ctx, self._rep)
-
-    async def ask_keys(self, ns: Sequence[int] | None = None) -> list[str]:
-        """Ask holders for missing keys; returns the names of those asked."""
-        ctx = self._ctx
-        async with ctx.profile.writer(self.sph):
-            asked = await keys.ask(ctx, self._rep, ns, again=True)
-        state = self._state
-        owners = dict.fromkeys(state.devices[dv].owner for dv in asked)
-        return [people.name_of(ctx.store, state, owner) for owner in owners]
-
-    def older_keys(self) -> list[int]:
-        """Epochs of rows from before this member's time: the history policy does not give their keys. Newest first."""
-        return older.wanted(self._ctx, self._rep)
-
-    async def ask_older(self) -> list[str]:
-        """Ask people who may say yes for keys the policy does not give (CLT-041); returns the names of those asked."""
-        ctx = self._ctx
-        async with ctx.profile.writer(self.sph):
-            asked = await older.ask(ctx, self._rep)
-        state = self._state
-        return [people.name_of(ctx.store, state, o) for o in dict.fromkeys(state.devices[dv].owner for dv in asked)]
-
-    def wishes(self) -> list[KeyWish]:
-        """Members who ask for older keys than the policy gives, and wait for this person's yes (CLT-041)."""
-        return older.wishes(self._ctx, self._rep)
-
-    async def share_older(self, person: Person | str) -> int:
-        """Say yes to a member's wish; returns how many keys went."""
-        member = self._handle(person)
-        async with self._ctx.profile.writer(self.sph):
-            return await older.give(self._ctx, self._rep, member)
-
-    async def decline_older(self, person: Person | str) -> None:
-        """Say no to a member's wish; nothing is sent."""
-        older.decline(self._ctx, self._rep, self._handle(person))
-
-    def missing(self) -> dict[str, int]:
-        """How many messages are missing here, by the name of who wrote them (RUN-012, CLT-052)."""
-        ctx, (state, history), found = self._ctx, self._rep.known, dict[str, int]()
-        for dv, numbers in resend.wanted(ctx, self._rep).items():
-            name = people.name_of(ctx.store, state, history.owner_of(dv))
-            found[name] = found.get(name, 0) + len(numbers)
-        return found
-
-    async def ask_messages(self) -> list[str]:
-        """Ask members for missing messages now, whenever they were last asked; returns the names of those asked."""
-        ctx = self._ctx
-        async with ctx.profile.writer(self.sph):
-            asked = await resend.ask(ctx, self._rep, again=True)
-        state = self._state
-        return [people.name_of(ctx.store, state, o) for o in dict.fromkeys(state.devices[dv].owner for dv in asked)]
-
-    def handover(self) -> Handover:
-        """Keys handed over between connected devices (LIVE-001)."""
-        return Handover(self.client, self.sph)
 
     async def seen(self, message: str | Message | None = None) -> SeenRow:
         """The relay's row for a message (default: the last), fetched, not guessed."""

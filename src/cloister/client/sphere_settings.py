@@ -1,0 +1,128 @@
+"""Acts on what a sphere's log says of the sphere itself: title, mode, rules, custody, checkpoints.
+
+Spec: CLT-035, CLT-037, CLT-042.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from cloister.client import (
+    announce,
+    keys,
+    memory,
+)
+from cloister.client.replica import Replica
+from cloister.client.sphere_base import SphereBase
+from cloister.errors import UsageError
+from cloister.protocol.encoding import b64d
+from cloister.protocol.state import Policy
+from cloister.sphere import compose, invitation, meta
+
+
+class SettingActs(SphereBase):
+    """The part of ``Sphere`` that is about its signed settings."""
+
+    async def set_meta(self, *, title: str | None = None, topic: str | None = None, icon: str | None = None) -> None:
+        """Change encrypted title, topic or icon; what is None stays."""
+        note = self._rep.note
+
+        def make(_: Replica) -> Sequence[compose.Intent]:
+            text = meta.Text(
+                note.get("title", "") if title is None else title,
+                note.get("topic", "") if topic is None else topic,
+                note.get("icon", "") if icon is None else icon,
+            )
+            return [compose.SetMeta(text)]
+
+        await self._commit(make)
+
+    async def set_mode(self, mode: Literal["e2ee", "open", "public"], *, title: str | None = None) -> None:
+        """Owner only: turn encryption on or off (CLT-042).
+
+        What was sealed stays sealed, the title too: ``title`` is one for everybody to read, the server as well.
+        """
+
+        def make(rep: Replica) -> Sequence[compose.Intent]:
+            if rep.known[0].mode == mode:
+                return []
+            shown = [] if title is None or mode == "e2ee" else [compose.SetMeta(meta.Text(title, ""))]
+            return [compose.SetMode(mode), *shown]
+
+        await self._commit(make)
+        await self.accept_mode()  # whoever switches knows
+
+    async def accept_mode(self) -> None:
+        """The person has seen that the server can read here now: new texts go unasked. Texts that wait from before
+        keep their question (CLT-016)."""
+        async with self._ctx.profile.writer(self.sph):
+            with self._ctx.store.step():
+                if announce.accept(self._rep):
+                    self._rep.save_note(self._ctx.store)
+
+    @property
+    def policy(self) -> Policy:
+        """The signed policy in force."""
+        return self._state.policy
+
+    def public_link(self) -> str:
+        """The link by which anybody reads a public sphere (INV-004), pinned to the entry that made it public. No
+        secret. Raises UsageError for a sphere that is not public."""
+        state, history = self._rep.known
+        if state.mode != "public":
+            raise UsageError("only public spheres are read by a link")
+        pin = history.digest(state.mode_at)[: invitation.PIN_LENGTH]
+        return invitation.emit(invitation.Link("public", self._ctx.relay.origin, self.sph, seq=state.mode_at, pin=pin))
+
+    async def set_policy(self, **changes: Any) -> None:
+        """Change policy members: join, history, retention, plaintext, guests, T, kem_min."""
+
+        def make(rep: Replica) -> Sequence[compose.Intent]:
+            old = rep.known[0].policy
+            new = Policy.from_body({**old.as_body(), **changes})
+            return [] if new == old else [compose.SetPolicy(new)]
+
+        await self._commit(make)
+
+    async def set_custody(self, custody: Literal["synced", "device"]) -> None:
+        """Owner only: whether members may keep keys in their accounts' slots (synced) or on devices only.
+
+        With device a new key is made in the same commit, since those of before may lie in slots (CLT-035). Raises
+        UsageError without a second device or a saved copy.
+        """
+        if custody == "device":
+            memory.require_second_copy(self._ctx, self._rep)
+
+        def make(rep: Replica) -> Sequence[compose.Intent]:
+            state = rep.known[0]
+            if state.custody == custody:
+                return []
+            fresh = custody == "device" and state.mode == "e2ee"
+            return [compose.SetCustody(custody), *([compose.Rotate()] if fresh else [])]
+
+        await self._commit(make)
+
+    async def keep_only_here(self, only: bool = True) -> None:
+        """Keep this sphere's keys on this account's devices only, never in slots at the relay (own choice).
+
+        A new key is made where this person may, since those of before may lie in slots (CLT-035). Raises UsageError
+        without a second device or a saved copy.
+        """
+        if only == memory.only_here(self._ctx, self._rep):
+            return
+        if only:
+            memory.require_second_copy(self._ctx, self._rep)
+        memory.set_setting(self._ctx, f"only.{self.sph}", only)
+        state = self._state
+        if only and keys.in_slots(self._ctx, self._rep) and state.members[self._ctx.id].role != "guest":
+            await self.rotate()
+
+    async def checkpoint(self) -> int:
+        """Sign a checkpoint of the current state; returns its seq."""
+        ctx = self._ctx
+        heads = tuple(
+            (tail.dv, tail.seq, b64d(tail.h)) for tail in await ctx.relay.heads(self.sph)
+        )  # of all devices, so that a dropped end shows at the next reader
+        await self._commit(lambda _: [compose.Checkpoint(heads[:256])])
+        return self._state.seq
