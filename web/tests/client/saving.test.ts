@@ -3,7 +3,13 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 import * as slotNames from "../../src/account/slot_names.ts";
+import { replica } from "../../src/client/context.ts";
+import { keep } from "../../src/client/keys.ts";
 import type { SavedKeys } from "../../src/client/records.ts";
+import { sendingKey } from "../../src/client/replica.ts";
+import { randomBytes } from "../../src/crypto.ts";
+import type { EpochKey } from "../../src/sphere/epoch.ts";
+import * as exported from "../../src/sphere/export.ts";
 import { type TestRelay, startRelay } from "../relay.ts";
 import { type Person, person } from "./party.ts";
 
@@ -66,6 +72,31 @@ describe("keys in a text", () => {
     expect(await ada.client.importKeys(saved.text, saved.code)).toMatchObject({ sph, new: [1, 2], had: [], refused: [] });
     expect((await ada.client.keys(sph)).every(({ here }) => here)).toBe(true);
     expect(await ada.client.importKeys(saved.text, saved.code)).toMatchObject({ new: [], had: [1, 2] });
+  });
+
+  test("that are lies are refused one by one; a client that believed them would speak under them (EXP-008)", async () => {
+    const { context } = ada.client;
+    const rng = randomBytes;
+    const held = await replica(context, sph);
+    const lie = (n: number): EpochKey => ({ ...held.keys.get(n)!, secret: new Uint8Array(32).fill(n) });
+    const theirs = exported.newCode(rng);
+    const sealed = (keys: EpochKey[]): Promise<string> => exported.seal(keys, exported.readCode(theirs), 0, rng);
+    const half = await sealed([held.keys.get(1)!, lie(2)]);
+    const whole = await sealed([lie(1), lie(2)]);
+    const lose = async (): Promise<void> => {
+      await context.store.step(async (tx) => [1, 2].forEach((n) => tx.drop("epochKey", [sph, n])));
+      context.replicas.clear();
+    };
+    await lose();
+    await expect(ada.client.importKeys(whole, theirs)).rejects.toEqual(code("C_KC_MISMATCH"));
+    expect((await replica(context, sph)).keys.size).toBe(0);
+    expect(await ada.client.importKeys(half, theirs)).toMatchObject({ new: [1], refused: [2] });
+    await lose();
+    const believing = await replica(context, sph);
+    await context.store.step((tx) => keep(context, believing, [lie(2)], tx));
+    expect(sendingKey(believing)?.secret).toEqual(lie(2).secret);
+    await lose();
+    expect(await ada.client.importKeys(saved.text, saved.code)).toMatchObject({ new: [1, 2], refused: [] });
   });
 
   test("wait for the log, and are nothing to an account outside the sphere", async () => {
