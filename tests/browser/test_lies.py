@@ -5,6 +5,7 @@ Rules: JOIN-005, CLT-018, CLT-020, CLT-021, WEB-063.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -293,6 +294,23 @@ async def _named_alike(liar: Liar) -> None:
     await sphere.admit(request)
 
 
+class Gate:
+    """Lets Bo's commits through when it is opened; keeps count of those that wait."""
+
+    def __init__(self, liar: Liar) -> None:
+        self.waiting, self._open, self._app = 0, asyncio.Event(), liar.hw.relay.app
+        liar.hw.relay.app = self
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"].endswith("/commits") and scope["client"][0] == BO:
+            self.waiting += 1
+            await self._open.wait()
+        await self._app(scope, receive, send)
+
+    async def open(self) -> None:
+        self._open.set()
+
+
 async def _cy(liar: Liar) -> None:
     sphere = harbour(liar.hw.clients["ada"])
     await liar.hw.join("cy", await sphere.invite())
@@ -329,3 +347,32 @@ def test_a_confirmed_person_who_is_somebody_else_stops_the_sphere(open_window: W
     written(page, "Carried on")
     goto(page, "people")
     expect(row).not_to_contain_text(say("known.confirmed-in-person"))
+
+
+def test_who_loses_the_race_for_a_new_key_is_told_whose_it_is(open_window: Windows, liar: Liar) -> None:
+    """Step 11, text 22: one new key; the message that wanted to make one goes out under the other's."""
+    page = let_in(liar, open_window("bo").page)
+    liar.do(_cy(liar))
+    expect(page.get_by_role("main").get_by_role("link", name=say("people.count", n=3))).to_be_visible()
+    gate = Gate(liar)
+    liar.do(_leave(liar))
+    expect(page.get_by_text(say("composer.marked"))).to_be_visible()
+    write(page, "Under whose key?")
+    liar.do(_rotate(liar))
+    liar.do(gate.open())
+    expect(page.get_by_text(say("sphere.beaten", name="ada"))).to_be_visible()
+    written(page, "Under whose key?")
+    assert gate.waiting > 0
+    assert liar.do(_heard(liar)) == ("Under whose key?", 2)
+
+
+async def _leave(liar: Liar) -> None:
+    await harbour(liar.hw.clients["cy"]).leave()
+
+
+async def _heard(liar: Liar) -> tuple[str, int]:
+    """The last message as Ada has it, and the key it came under."""
+    ada = liar.hw.clients["ada"]
+    await ada.sync()
+    last = harbour(ada).messages()[-1]
+    return last.text, last.epoch

@@ -132,30 +132,42 @@ export async function lookServer(): Promise<void> {
   }
 }
 
-let reading = false;
-let again = false;
-
-/** Reads the lists; calls during a reading lead to one more, not to many. */
-export async function lists(): Promise<void> {
-  if (reading) {
+/** Runs `read` at once; calls while it runs lead to one more run, not to many. */
+function once(read: () => Promise<void>): () => Promise<void> {
+  let running = false;
+  let again = false;
+  return async () => {
     again = true;
-    return;
-  }
-  reading = true;
-  try {
-    do {
-      again = false;
-      const [all, pending, requests, outbox] = await Promise.all([
-        api().spheres(true), api().pending(), api().requests(), api().outbox(),
-      ]);
-      if (app.account?.status !== "open") return;
-      const present = (one: SphereInfo): boolean => one.status === "active" || one.status === "asked";
-      const [spheres, past] = [all.filter(present), all.filter((one) => !present(one))];
-      Object.assign(app, { spheres, past, pending, requests, outbox, loaded: true });
-    } while (again);
-  } finally {
-    reading = false;
-  }
+    if (running) return;
+    running = true;
+    try {
+      while (again) {
+        again = false;
+        await read();
+      }
+    } finally {
+      running = false;
+    }
+  };
+}
+
+const stored = once(async () => {
+  const [all, pending, outbox] = await Promise.all([api().spheres(true), api().pending(), api().outbox()]);
+  if (app.account?.status !== "open") return;
+  const present = (one: SphereInfo): boolean => one.status === "active" || one.status === "asked";
+  const [spheres, past] = [all.filter(present), all.filter((one) => !present(one))];
+  Object.assign(app, { spheres, past, pending, outbox, loaded: true });
+});
+
+const asking = once(async () => {
+  const requests = await api().requests();
+  if (app.account?.status === "open") app.requests = requests;
+});
+
+/** Reads the lists. Who asks to join is asked of the server, and nothing else waits for that. */
+export function lists(): Promise<void> {
+  aside(asking(), failed);
+  return stored();
 }
 
 function heard(event: PageEvent): void {
