@@ -85,6 +85,7 @@ ROWS: list[tuple[str, str, int]] = [
     ("A", "verify evidence x.json --save harbour", 3),
     ("A", "doctor", 0),
     ("A", "doctor harbour", 0),
+    ("A", "doctor harbour --mend", 0),
     ("A", "admin health", 0),
     ("A", "admin users ls", 0),
     ("A", "admin signup link --uses 2 --for 1d", 0),

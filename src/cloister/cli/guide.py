@@ -140,7 +140,12 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "cloister admin signup on": ("cloister admin signup on",),
     "cloister admin signup off": ("cloister admin signup off",),
     "cloister admin signup link": ("cloister admin signup link --uses 5 --for 7d",),
-    "cloister doctor": ("cloister doctor", "cloister doctor harbour", "cloister doctor --json"),
+    "cloister doctor": (
+        "cloister doctor",
+        "cloister doctor harbour",
+        "cloister doctor harbour --mend",
+        "cloister doctor --json",
+    ),
     "cloister version": ("cloister version",),
     "cloister completion": (
         'eval "$(cloister completion bash)"',

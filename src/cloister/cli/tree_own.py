@@ -31,11 +31,12 @@ def demo() -> None:
 @app.command(cls=Command)
 def doctor(
     sphere: Annotated[str, typer.Argument(metavar="[SPHERE]", help="Only this sphere.")] = "",
+    mend: Annotated[bool, typer.Option("--mend", help="Then ask members for what is missing.")] = False,
 ) -> None:
-    """Look for what is wrong, say why and what to do. Changes nothing."""
+    """Look for what is wrong, say why and what to do. Changes nothing without --mend."""
     from cloister.cli.commands import upkeep
 
-    shell.go(upkeep.doctor(shell.current(), sphere))
+    shell.go(upkeep.doctor(shell.current(), sphere, mend=mend))
 
 
 @app.command(cls=Command)

@@ -321,8 +321,7 @@ class Sphere(KeyActs, SettingActs):
     # what the server and the log show ------------------------------------------------------------------------------
     async def rotate(self, why: str = "") -> int:
         """Make a new key now; returns its number. ``why`` is told to the members as a message under it."""
-        await self._commit(lambda _: [compose.Rotate()])
-        n = self._state.ep
+        n = await self._new_key()
         if why:
             await self.send(why)
         return n

@@ -24,6 +24,7 @@ from cloister.client.records import (
 from cloister.client.replica import Replica
 from cloister.errors import NotFound, NotMember
 from cloister.protocol.state import SphereState
+from cloister.sphere import compose
 
 if TYPE_CHECKING:
     from cloister.client.client import Client
@@ -102,6 +103,11 @@ class SphereBase:
             done = await commits.commit(ctx, ctx.replica(self.sph), make)
             await syncing.store_slots(ctx, self.sph)
         return done
+
+    async def _new_key(self) -> int:
+        """Make a new key now; returns its number."""
+        await self._commit(lambda _: [compose.Rotate()])
+        return self._state.ep
 
     def people(self, *, past: bool = False) -> list[Person]:
         """Members (with ``past`` also former ones), owners first, then by name."""

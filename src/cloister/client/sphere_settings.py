@@ -116,7 +116,7 @@ class SettingActs(SphereBase):
         memory.set_setting(self._ctx, f"only.{self.sph}", only)
         state = self._state
         if only and keys.in_slots(self._ctx, self._rep) and state.members[self._ctx.id].role != "guest":
-            await self.rotate()
+            await self._new_key()
 
     async def checkpoint(self) -> int:
         """Sign a checkpoint of the current state; returns its seq."""

@@ -13,8 +13,9 @@ from cloister.cli.shell import unlock as open_vault
 from cloister.errors import all_subclasses, words
 
 
-async def doctor(shell: Shell, name: str) -> None:
-    """Findings, good ones included; exit 8 for a failed check, 1 for another trouble."""
+async def doctor(shell: Shell, name: str, *, mend: bool) -> None:
+    """Findings, good ones included; exit 8 for a failed check, 1 for another trouble. With ``mend`` members are asked
+    for keys and messages that are missing."""
     async with opened(shell) as client:
         await synced(shell, client)
         found = await client.doctor(client.sphere(name) if name else None)
@@ -30,6 +31,13 @@ async def doctor(shell: Shell, name: str) -> None:
                 shell.out.result(
                     {}, "    " + " ".join(part for part in (entry["why"], entry["next"], entry["you"]) if part)
                 )
+        if mend and not shell.flags.dry_run:
+            for sph in dict.fromkeys(one.sph for one in bad if one.code in ("C_KEY_UNKNOWN", "C_KC_MISMATCH", "C_GAP")):
+                sphere = client.sphere(sph)
+                asked = dict.fromkeys([*await sphere.ask_keys(), *await sphere.ask_messages()])
+                names = ", ".join(shell.out.name(who) for who in asked)
+                said = say("doctor.asked", names_raw=names, title=sphere.info.title) if asked else ""
+                shell.out.note(said or say("doctor.nobody", title=sphere.info.title))
         if bad:
             codes = {one.code for one in bad}
             hard = any(c in classes and classes[c].exit_code == STOPPED for c in codes)
