@@ -7,10 +7,12 @@ import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 
 import { CloisterError } from "../src/errors.ts";
 import { OPS } from "./ops/index.ts";
+
+vi.mock("../src/crypto/argon2.ts", async (real) => (await import("./cheap.ts")).once(real));
 
 interface Case {
   id: string;
