@@ -120,3 +120,31 @@ async def test_a_link_for_reading_is_made_for_public_spheres_only(w: World) -> N
     await harbour(ada).set_mode("public")
     link = harbour(ada).public_link()
     assert f"/p#{harbour(ada).sph}~{harbour(ada).info.seq}~" in link
+
+
+async def test_a_wider_policy_opens_and_a_narrower_one_ends_the_links(w: World) -> None:
+    """SHR-006, EPO-006, LOG-013: an owner widens the history and closed rows open by themselves; under a narrower one
+    an admission makes a new key in its commit, and no link leads from it to what was before."""
+    people = await w.sphere_of("ada", "bo")
+    ada = harbour(people["ada"])
+    sent(await ada.send("one"))
+    await ada.rotate()
+    assert [link.n for link in await people["ada"].relay.links(ada.sph, 2)] == [2]
+    await ada.set_policy(history="since-join")
+    sent(await ada.send("two"))
+    cy = await w.join("cy", await ada.invite())
+    (request,) = await ada.requests()
+    await ada.admit(request)
+    assert [one.op for one in ada.log()[-3:]] == ["add", "epoch", "meta"]
+    assert [link.n for link in await people["ada"].relay.links(ada.sph, 3)] == [2]
+    sent(await ada.send("three"))
+    await cy.sync()
+    assert texts(cy) == ["three"]
+    assert [(row.n, row.here, row.granted) for row in harbour(cy).key_rows()] == [
+        (1, False, False), (2, False, False), (3, True, True),
+    ]  # fmt: skip
+    await ada.set_policy(history="all")
+    await cy.sync()
+    await people["bo"].sync()
+    await cy.sync()
+    assert texts(cy) == ["one", "two", "three"]
