@@ -8,16 +8,18 @@ from typing import Any
 
 import pytest
 
+from cloister import crypto
 from cloister.client import Client
 from cloister.protocol import entry
 from cloister.protocol.encoding import b64d, b64e
+from cloister.server import commits
 from cloister.sphere import invitation, message
 from cloister.sphere.compose import Invite, Rotate
 from cloister.sphere.message import Place
 from cloister.sphere.payload import Payload
 from tests.hostile.colluding import in_clear, sent_by, spoken
 from tests.hostile.insider import Insider, item
-from tests.hostile.world import ADDRESSES, HostileWorld, mallory
+from tests.hostile.world import ADDRESSES, HostileWorld, Mallory, digest_of, mallory
 from tests.hostile_web.conftest import Meet
 from tests.hostile_web.victims import Row, Victim
 from tests.scenarios.world import harbour, sent
@@ -308,3 +310,55 @@ async def test_another_salt_or_server(hw: HostileWorld, bo: Meet) -> None:
         hw.liar.lie(r"GET /v1/server", lambda body: {**body, "realm": b64e(os.urandom(16))}, address=BO)
         assert await victim.server() == "C_DOWNGRADE"
         assert [call for call in sent_by(hw.liar, BO, since) if call.path == "/v1/auth/finish"] == []
+
+
+async def _swapped(hw: HostileWorld, victim: Victim, *, by_link: bool) -> Mallory:
+    """Bo may let people in; Cy asks by Bo's link, and the relay shows Bo its own keys under Cy's name."""
+    ghost = mallory(int(hw.clock()), "cy")
+    sph = harbour(hw.clients["ada"]).sph
+    compact = ghost.request(sph, int(hw.clock()), jti=b64d(await victim.invitation()) if by_link else None)
+    row = {"h": digest_of(compact), "jws": compact, "exp": int(hw.clock()) + 86400}
+    hw.liar.lie(rf"GET /v1/spheres/{sph}/joins$", lambda _: {"joins": [row]}, address=BO)
+    return ghost
+
+
+def _commits(hw: HostileWorld, since: int) -> list[str]:
+    return [call.path for call in sent_by(hw.liar, BO, since) if call.path.endswith("/commits")]
+
+
+@pytest.mark.parametrize("by_link", [True, False])
+async def test_a_joiner_whose_key_was_swapped(hw: HostileWorld, bo: Meet, by_link: bool) -> None:
+    """T-S1, JOIN-005, CLT-018: never shown as come by the link, never let in unconfirmed; no key leaves."""
+    async with bo() as victim:
+        await harbour(hw.clients["ada"]).set_role("bo", "admin")
+        await victim.sync()
+        ghost = await _swapped(hw, victim, by_link=by_link)
+        since = len(hw.liar.calls)
+        (shown,) = await victim.asked()
+        assert (shown.id, shown.by_link, shown.faulty) == (ghost.id, False, by_link)
+        assert await victim.admit(shown, False) in ("L_USAGE", "C_LOG_INVALID", "C_SIG")
+        assert _commits(hw, since) == []
+        assert ghost.id not in await victim.people()
+
+
+async def test_control_a_browser_that_does_not_ask_for_the_links_proof_lets_the_ghost_in(
+    hw: HostileWorld, browser: Meet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JOIN-005 taken away from the browser's client; the relay looks away from what it would refuse."""
+    real = crypto.ed25519_verify
+
+    def careless(public: bytes, signature: bytes, said: bytes) -> None:
+        if b"sph/1 join" not in said[:20]:
+            real(public, signature, said)
+
+    monkeypatch.setattr(commits, "_enrolled", lambda *_: None)
+    monkeypatch.setattr(crypto, "ed25519_verify", careless)
+    unproved = ("src/protocol/join.ts", "    await ed25519Verify(invite.ipk, b64d(body.ivs), message);", "")
+    async with browser(unproved) as victim:
+        await harbour(hw.clients["ada"]).set_role("bo", "admin")
+        await victim.sync()
+        ghost = await _swapped(hw, victim, by_link=True)
+        (shown,) = await victim.asked()
+        assert shown.by_link
+        assert await victim.admit(shown, False) == ""
+        assert ghost.id in await victim.people()

@@ -36,6 +36,15 @@ class Row(NamedTuple):
     text: str
 
 
+class Asked(NamedTuple):
+    """Somebody who asks to join, as it is shown."""
+
+    hash: str
+    id: str
+    by_link: bool
+    faulty: bool
+
+
 class Victim(Protocol):
     """Bo, whichever client he uses."""
 
@@ -59,6 +68,22 @@ class Victim(Protocol):
 
     async def missing(self) -> int:
         """Messages known to be missing."""
+        ...
+
+    async def invitation(self) -> str:
+        """Make a link; the name of its invitation."""
+        ...
+
+    async def asked(self) -> list[Asked]:
+        """Who asks to join."""
+        ...
+
+    async def admit(self, one: Asked, confirmed: bool) -> str:
+        """Let somebody in; the code it was refused with, empty when it was not."""
+        ...
+
+    async def people(self) -> set[str]:
+        """Ids of the members."""
         ...
 
     async def new_password(self) -> str:
@@ -108,6 +133,21 @@ class Terminal:
         policy = rep.known[0].policy
         held = [gap for chain in intake.chains(ctx, rep.sph).values() for gap in chains.gaps(chain, policy, ctx.now())]
         return sum(gap.last - gap.first + 1 for gap in held)
+
+    async def invitation(self) -> str:
+        return (await harbour(self.client).invite()).jti
+
+    async def asked(self) -> list[Asked]:
+        found = await harbour(self.client).requests()
+        return [Asked(one.hash, one.id, one.by_link, bool(one.code)) for one in found]
+
+    async def admit(self, one: Asked, confirmed: bool) -> str:
+        sphere = harbour(self.client)
+        found = next(request for request in await sphere.requests() if request.hash == one.hash)
+        return await _code(sphere.admit(found, confirmed=confirmed))
+
+    async def people(self) -> set[str]:
+        return {person.id for person in harbour(self.client).people()}
 
     async def new_password(self) -> str:
         return await _code(self.client.change_password(PASSWORD.format("bo"), OTHER))
@@ -202,6 +242,20 @@ class Browser:
 
     async def missing(self) -> int:
         return sum(one["gap"]["missing"] for one in await self._rows() if one["row"] == "gap")
+
+    async def invitation(self) -> str:
+        made = await self.ask("invite", self.sph, {"uses": 1, "seconds": 3600, "role": "member", "admit": "ask"})
+        return str(made["jti"])
+
+    async def asked(self) -> list[Asked]:
+        found = await self.ask("requests", self.sph)
+        return [Asked(one["hash"], one["id"], one["byLink"], bool(one["code"])) for one in found]
+
+    async def admit(self, one: Asked, confirmed: bool) -> str:
+        return await self._code("admit", self.sph, one.hash, {"confirmed": confirmed, "role": "member"})
+
+    async def people(self) -> set[str]:
+        return {one["id"] for one in await self.ask("people", self.sph)}
 
     async def new_password(self) -> str:
         return await self._code("changePassword", PASSWORD.format("bo"), OTHER)
