@@ -7,80 +7,34 @@ the README come from a relay and two browsers. Nothing is compared here: somebod
 from __future__ import annotations
 
 import json
-import re
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.acts import goto, invite, message, new_sphere, password_of, signed_up, write
-from tests.browser.conftest import FLAGS
+from tests.browser.conftest import FLAGS, chromium_path
+from tests.browser.gallery import gallery, screens, show
 from tests.browser.test_walk import admit, join_by
 from tests.browser.window import DESKTOP, PHONE, SMALL, Window
 from tests.cli.stage import Stage
 
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / "screenshots"
-GALLERY = "http://localhost:5299"
 SIZES = {"desk": DESKTOP, "phone": PHONE}
 THEMES = ("light", "dark")
-# Pages worth a picture in the ordinary state; every other state is taken at its own first page.
-PAGES = ("inbox", "spheres", "you", "new", "settings/display", "settings/pin", "settings/devices", "settings/sessions",
-         "settings/password", "settings/browser", "settings/keys", "admin", "admin/people", "admin/signup", "s/harbour",
-         "s/harbour/people", "s/harbour/invite", "s/harbour/security", "s/canteen", "s/board", "join")  # fmt: skip
 
 
-@contextmanager
-def gallery() -> Iterator[None]:
-    """The gallery's server, up while the block runs."""
-    words = [
-        "npx",
-        "--no-install",
-        "vite",
-        "--config",
-        "tests/gallery/vite.config.ts",
-        "--port",
-        GALLERY.rpartition(":")[2],
-    ]
-    server = subprocess.Popen(words, cwd=ROOT / "web", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(200):
-            try:
-                urllib.request.urlopen(GALLERY, timeout=1).close()
-                break
-            except (urllib.error.URLError, ConnectionError):
-                time.sleep(0.1)
-        yield
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def states() -> list[str]:
-    """Names of the gallery's states."""
-    text = (ROOT / "web/tests/gallery/states.ts").read_text("utf-8")
-    return re.findall(r"^  (\w+): \(\) =>", text, re.MULTILINE)
-
-
-def of_gallery(browser: Browser) -> int:
-    """A picture of every state and page; how many."""
-    wanted = [("open", page) for page in PAGES] + [(state, "") for state in states() if state != "open"]
+def of_gallery(browser: Browser, address: str) -> int:
+    """A picture of every screen; how many."""
     count = 0
     for size, viewport in SIZES.items():
         for theme in THEMES:
             context = browser.new_context(viewport=viewport, color_scheme=theme, reduced_motion="reduce")
             page = context.new_page()
-            for state, place in wanted:
-                page.goto("about:blank")
-                page.goto(f"{GALLERY}/?state={state}#/{place}")
-                page.wait_for_load_state("networkidle")
+            for state, place in screens():
+                show(page, address, state, place)
                 name = f"{size}-{theme}-{state}{'-' + place.replace('/', '-') if place else ''}.png"
                 page.screenshot(path=OUT / name)
                 count += 1
@@ -120,10 +74,10 @@ def main() -> int:
     """Take them all."""
     OUT.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
         of_readme(browser)
-        with gallery():
-            count = of_gallery(browser)
+        with gallery(Path(tempfile.mkdtemp())) as address:
+            count = of_gallery(browser, address)
         browser.close()
     print(json.dumps({"pictures": count, "folder": str(OUT.relative_to(ROOT))}))
     return 0

@@ -106,6 +106,7 @@ def test_a_link_leaves_the_address_and_a_closed_tab_is_let_in(window: Windows, s
 def test_both_write_and_a_terminal_sees_the_same_words(window: Windows, stage: Stage) -> None:
     ada, bo = two(window, stage)
     write(ada, "Which port do we use?")
+    expect(message(bo, "Which port do we use?")).to_be_visible()
     write(bo, "The north one.")
     see(bo, "Which port do we use?", "The north one.")
     see(ada, "Which port do we use?", "The north one.")
