@@ -73,13 +73,29 @@ describe("live", () => {
     expect((await ada.client.sphere(sph)).epoch).toBe(before + 1);
   });
 
-  test("a device taken away hears that it is over", async () => {
+  test("a device taken away hears that it is over: why, where a signed entry can be read, else the relay's word (CLT-038)", async () => {
     const phone = await person("ada", { address: relay.origin, live: true });
     await phone.client.signIn("ada", ada.password, "Phone");
     await phone.heard(is("Connected"));
     const { dv } = await phone.client.account();
     await ada.client.revokeDevice(dv, ada.password);
-    await phone.heard((event) => event.event === "LockedNow" || (event.event === "Disconnected" && event.code === "E_AUTH"));
+    const refused = (event: PageEvent): boolean => event.event === "Disconnected" && event.code === "E_AUTH";
+    await phone.heard((event) => event.event === "LockedNow" || refused(event));
+    // An entry that reached it before its session ended locks it; otherwise it stays open and says what is known.
+    if ((await phone.client.account()).status === "open") {
+      expect((await phone.client.sync()).faults).toContain("E_AUTH");
+      expect((await phone.client.doctor()).find((one) => one.topic === "device")).toMatchObject({ ok: false, code: "E_AUTH" });
+      expect((await phone.client.spheres()).map((one) => one.title)).toEqual(["Harbour"]);
+    }
     await phone.client.close();
+    const { sph: square } = await ada.client.createSphere("Square", { mode: "public" });
+    const tablet = await person("ada", { address: relay.origin, live: true });
+    await tablet.client.signIn("ada", ada.password, "Tablet");
+    await tablet.heard(is("Connected"));
+    expect((await tablet.client.sphere(square)).status).toBe("active");
+    await ada.client.revokeDevice((await tablet.client.account()).dv, ada.password);
+    await tablet.heard(is("Revoked"), is("LockedNow"));
+    expect(await tablet.client.account()).toMatchObject({ status: "locked" });
+    await tablet.client.close();
   });
 });
