@@ -73,7 +73,7 @@ async def share(shell: Shell, name: str, who: str, *, decline: bool) -> None:
             if not found:
                 raise Refused("no-wish", NOT_FOUND, name=person.name, title=title)
         if not found:
-            shell.out.note(say("empty.wishes", title=title))
+            shell.out.rows("wishes", [], [], say("empty.wishes", title=title))
         for one in found:
             await _answer(shell, sphere, one.id, one.name, one.ns, decline=decline)
 

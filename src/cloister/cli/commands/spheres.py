@@ -126,6 +126,8 @@ async def show(shell: Shell, name: str) -> None:
                 lines.append(say("show.missing", keys=", ".join(map(str, missing))))
             if older:
                 lines.append(say("show.older", n=len(older)))
+            if info.delivery == "live":
+                lines.append(say("show.delivery-live"))
             lines.append(rules.history_line(sphere.policy))
             lines += custody.keys(client, info)
         people = sphere.people()
