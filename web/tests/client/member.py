@@ -17,7 +17,9 @@ async def act(client: Client, what: str, given: dict[str, Any]) -> Any:
     """One command."""
     sphere = client.sphere(given["sph"]) if "sph" in given else None
     if what == "sign_up":
-        return await client.create_account(given["login"], given["password"], invite_link=given["link"])
+        return await client.create_account(
+            given["login"], given["password"], invite_link=given["link"], kem=given.get("kem", "xwing")
+        )
     if what == "sign_in":
         return await client.sign_in(given["login"], given["password"], "Terminal")
     if what == "sync":
