@@ -46,6 +46,8 @@ describe("places", () => {
     expect(inSlices(span, seen, none, 2, false)).toEqual([13, 14]);
     expect(inSlices(span, seen, (n) => n >= 13 && n < 16, 2, false)).toEqual([12, 13, 14, 15, 16]);
     expect(inSlices(span, seen, (n) => n === 19, 0, true)).toEqual([19]);
+    // Nothing that is drawn has an undrawn row between itself and what was drawn before.
+    expect(inSlices(span, seen, (n) => n >= 18, 3, false)).toEqual([15, 16, 17, 18, 19]);
     let here = new Set<number>();
     for (let n = 0; n < 5; n += 1) here = new Set(inSlices(span, seen, (one) => here.has(one), 2, true));
     expect([...here]).toEqual([10, 11, 12, 13, 14, 15, 16, 17, 18, 19]);
