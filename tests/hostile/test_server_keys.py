@@ -45,7 +45,7 @@ class Forger:
 
     def share(self, of: EpochKey, at: Epoch, sender: Party, signer: Any = None) -> str:
         """A share for the victim, bound as the rules want it, in anybody's name."""
-        made = share._seal(self.to, share.info(at, self.sph, sender, Party(self.to.owner, self.to.dv), self.to.kem),
+        made = share.seal_to(self.to, share.info(at, self.sph, sender, Party(self.to.owner, self.to.dv), self.to.kem),
                            of.secret, os.urandom)  # fmt: skip
         payload = {"k": "share", "sph": self.sph, "n": at.n, "idR": self.to.owner, "dvR": self.to.dv,
                    "kem": self.to.kem, "ct": b64e(made), "iat": self.victim.ctx.now(),

@@ -45,7 +45,7 @@ def wrong(ctx: Context, rep: Replica) -> list[tuple[str, int]]:
     """(name, n) of signed shares that held another secret than epoch n's: kept here as proof (CLT-017)."""
     found = []
     for _, row in ctx.store.rows("todo", "k LIKE 'evidence/%'"):
-        if row.get("sph") != rep.sph:
+        if row.get("sph") != rep.sph or "jws" not in row:  # other evidence is about messages (CLT-037)
             continue
         try:
             letter = p2p.decode(row["jws"])

@@ -50,8 +50,8 @@ export async function names(ctx: Context, rep: Replica, n: number): Promise<stri
 export async function wrong(ctx: Context, rep: Replica): Promise<{ name: string; n: number }[]> {
   const { state, history } = known(rep);
   const found = new Map<string, { name: string; n: number }>();
-  for (const [, row] of await ctx.store.list<{ jws: string; sph: string }>("todo", { prefix: "evidence/" })) {
-    if (row.sph !== rep.sph) continue;
+  for (const [, row] of await ctx.store.list<{ jws?: string; sph: string }>("todo", { prefix: "evidence/" })) {
+    if (row.sph !== rep.sph || row.jws === undefined) continue; // other evidence is about messages (CLT-037)
     try {
       const letter = p2p.decode(row.jws);
       const name = await people.nameOf(ctx.store, state, history.ownerOf(letter.kid));
