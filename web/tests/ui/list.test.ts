@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 
-import { MOST, anchorsOf, inSlices, inView, rowAt, scrollFor, toDraw, toShow, topsOf } from "../../src/ui/sphere/geometry.ts";
+import { MOST, anchorsOf, inView, rowAt, scrollFor, toDraw, toShow, topsOf } from "../../src/ui/sphere/geometry.ts";
 import { batched } from "../../src/ui/sphere/live.ts";
 
 const keysOf = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, n) => `k${from + n}`);
@@ -37,20 +37,6 @@ describe("places", () => {
     }
     const tiny = topsOf(Array.from({ length: 1000 }, () => 12), 0);
     expect(toDraw(tiny, 3000, 900).to - toDraw(tiny, 3000, 900).from).toBe(MOST);
-  });
-
-  test("are made a few at a time: what is in view first, those that are here stay", () => {
-    const [span, seen] = [{ from: 10, to: 20 }, { from: 13, to: 16 }];
-    const none = (): boolean => false;
-    expect(inSlices(span, seen, none, 2, true)).toEqual([14, 15]);
-    expect(inSlices(span, seen, none, 2, false)).toEqual([13, 14]);
-    expect(inSlices(span, seen, (n) => n >= 13 && n < 16, 2, false)).toEqual([12, 13, 14, 15, 16]);
-    expect(inSlices(span, seen, (n) => n === 19, 0, true)).toEqual([19]);
-    // Nothing that is drawn has an undrawn row between itself and what was drawn before.
-    expect(inSlices(span, seen, (n) => n >= 18, 3, false)).toEqual([15, 16, 17, 18, 19]);
-    let here = new Set<number>();
-    for (let n = 0; n < 5; n += 1) here = new Set(inSlices(span, seen, (one) => here.has(one), 2, true));
-    expect([...here]).toEqual([10, 11, 12, 13, 14, 15, 16, 17, 18, 19]);
   });
 
   test("a row is brought into view by the least scrolling", () => {

@@ -43,11 +43,11 @@ export function inView(tops: Float64Array, top: number, height: number): Span {
   return { from, to };
 }
 
-/** Rows to draw: those in view and about a screen on both sides, never more than `most` beyond what is in view. */
+/** Rows to draw: those in view and about half a screen on both sides, never more than `most` beyond what is in view. */
 export function toDraw(tops: Float64Array, top: number, height: number, most = MOST): Span {
   const seen = inView(tops, top, height);
   let { from, to } = seen;
-  const [upper, lower] = [top - height, top + height * 2];
+  const [upper, lower] = [top - height / 2, top + height * 1.5];
   const last = tops.length - 1;
   while (to - from < most) {
     const above = from > 0 && tops[from]! > upper;
@@ -57,23 +57,6 @@ export function toDraw(tops: Float64Array, top: number, height: number, most = M
     if (above && to - from < most) from -= 1;
   }
   return { from, to };
-}
-
-/**
- * Which of the rows to draw are drawn now: those that are here already and `room` others, in order. They grow from those
- * that are here, so that no row is pushed by one between them; where none is, what is in view comes first, from the end if
- * that is followed.
- */
-export function inSlices(span: Span, seen: Span, here: (n: number) => boolean, room: number, fromEnd: boolean): number[] {
-  const far = (n: number): number => (n < seen.from ? seen.from - n : n < seen.to ? 0 : n - seen.to + 1);
-  const all = Array.from({ length: span.to - span.from }, (_, n) => span.from + n);
-  const drawn = all.filter(here);
-  const beside = (n: number): number => drawn.reduce((least, one) => Math.min(least, Math.abs(one - n)), Infinity);
-  const near = new Map(all.map((n) => [n, drawn.length > 0 ? beside(n) : far(n)]));
-  const others = all.filter((n) => !here(n));
-  others.sort((a, b) => near.get(a)! - near.get(b)! || far(a) - far(b) || (fromEnd ? b - a : a - b));
-  const now = new Set(others.slice(0, room));
-  return all.filter((n) => now.has(n) || here(n));
 }
 
 export interface Anchor {
