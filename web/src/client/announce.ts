@@ -25,6 +25,8 @@ type Notes = Note & {
   why?: { op: string; who: string };
   /** When each epoch began, by number. */
   began?: Record<string, number>;
+  /** When this device first saw the running epoch, by its own clock. */
+  beganHere?: { n: number; at: number };
   /** Messages read under the running key. */
   count?: number;
   modeSeen?: string;
@@ -77,6 +79,7 @@ export async function entry(ctx: Context, rep: Replica, before: SphereState | un
     delete note.why;
     const n = epochNumber(state);
     note.began = { ...note.began, [n]: Math.min(state.epoch!.iat, now(ctx)) };
+    note.beganHere = { n, at: Math.floor(ctx.clock()) };
     note.count = 0;
     tx.events.push({ event: "NewKey", sph, n, by, why: said(why), here: rep.keys.has(n) });
   } else if (change.op === "checkpoint") {

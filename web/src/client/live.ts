@@ -29,7 +29,7 @@ import * as syncing from "./syncing.ts";
 
 const FIRST_PAUSE = 1;
 const LONGEST_PAUSE = 60;
-/** Seconds without a record after which a round is made anyway: time marks, joins, healing. */
+/** Seconds after which a round is made, whatever the connection shows: marks, joins, healing. */
 const QUIET = 60;
 /** A new key is made at a random moment within this many seconds after a mark, so that not everybody does. */
 const JITTER = 5;
@@ -39,8 +39,9 @@ const ROTATION_GAP = 10;
 /** Stay connected until the profile is closed. Throws DeviceRevoked, AuthFailed (both after telling) and DiskTrouble. */
 export async function run(ctx: Context, closed: AbortSignal): Promise<void> {
   let pause = FIRST_PAUSE;
+  const rotated = new Map<string, number>();
   while (!closed.aborted) {
-    const call = new Call(ctx);
+    const call = new Call(ctx, rotated);
     const hangUp = (): void => call.end();
     closed.addEventListener("abort", hangUp);
     try {
@@ -89,12 +90,14 @@ class Call {
   readonly #ctx: Context;
   readonly #subscribed = new Set<string>();
   readonly #rotating = new Set<string>();
-  readonly #rotated = new Map<string, number>();
+  /** When this program made an eager key of each sphere last, over all connections. */
+  readonly #rotated: Map<string, number>;
   #line: Line | undefined = undefined;
   #over = false;
 
-  constructor(ctx: Context) {
+  constructor(ctx: Context, rotated: Map<string, number>) {
     this.#ctx = ctx;
+    this.#rotated = rotated;
   }
 
   /** Hang up; may be repeated. */
@@ -120,10 +123,16 @@ class Call {
       ctx.store.tell([{ event: "Connected", sph: "" }]);
       this.stood = true;
       for (const sph of await syncing.active(ctx)) await this.#askSoon(sph);
-      for (;;) {
-        const records = await line.next(QUIET);
+      await this.#rotateMarked();
+      for (let due = ctx.clock() + QUIET; ; ) {
+        // A clock that was set back puts no round off.
+        const records = await line.next(Math.min(QUIET, Math.max(0, due - ctx.clock())));
         if (records.length > 0) await this.#take(line, records);
-        else await syncing.once(ctx);
+        if (records.length === 0 || ctx.clock() >= due) {
+          await syncing.once(ctx);
+          await this.#rotateMarked();
+          due = ctx.clock() + QUIET;
+        }
         await this.#subscribe(line);
       }
     } finally {
@@ -249,6 +258,11 @@ class Call {
   async #unkept(sph: string): Promise<boolean> {
     const rows = await this.#ctx.store.list<EpochRow>("epochKey", { prefix: [sph], reverse: true, limit: 8 });
     return rows.some(([, { slot }]) => slot <= 0 && slot > -this.#ctx.mkv);
+  }
+
+  /** Marks that a round brought, not the connection: nobody has to speak of them (CLT-033). */
+  async #rotateMarked(): Promise<void> {
+    for (const sph of await syncing.active(this.#ctx)) await this.#rotateSoon(sph, false);
   }
 
   /** Make a new key in a marked sphere, unless somebody else does first (CLT-033). */

@@ -152,7 +152,14 @@ export function softMark(ctx: Context, rep: Replica): boolean {
   const { state } = known(rep);
   if (state.mode !== "e2ee" || state.epoch === undefined) return false;
   const began = (rep.note["began"] as Record<string, number> | undefined)?.[String(state.epoch.n)] ?? state.epoch.iat;
-  return isOld(began, now(ctx), state.policy.T, (rep.note["count"] as number | undefined) ?? 0);
+  const at = Math.max(now(ctx), began + heldFor(ctx, rep, state.epoch.n));
+  return isOld(began, at, state.policy.T, (rep.note["count"] as number | undefined) ?? 0);
+}
+
+/** Seconds since this device first saw the running epoch, by its own clock: no relay's time can put that off. */
+function heldFor(ctx: Context, rep: Replica, n: number): number {
+  const seen = rep.note["beganHere"] as { n: number; at: number } | undefined;
+  return seen?.n === n ? Math.max(0, Math.floor(ctx.clock()) - seen.at) : 0;
 }
 
 /** The running key is not here, was asked for, and nobody answered: this device makes a new one (CLT-017). */

@@ -8,6 +8,7 @@ import * as claims from "../../src/client/claims.ts";
 import type { Context } from "../../src/client/context.ts";
 import * as keys from "../../src/client/keys.ts";
 import * as older from "../../src/client/older.ts";
+import * as outbox from "../../src/client/outbox.ts";
 import { randomBytes } from "../../src/crypto.ts";
 import { Forbidden } from "../../src/errors.ts";
 import { b64e } from "../../src/protocol/encoding.ts";
@@ -150,6 +151,20 @@ describe("missing keys", () => {
     expect(await ctx.store.get("epochKey", [room.sph, 1])).toMatchObject({ slot: 1 });
     expect(await ctx.store.count("todo")).toBe(0);
   });
+});
+
+test("a key grows old by the own clock, whatever time the relay names (EPO-010)", async () => {
+  const ada = await someone("ada");
+  const here = await reader(await Room.of(ada), ada);
+  await here.follow();
+  const rep = await here.rep();
+  const after = (seconds: number, offset: number): boolean => {
+    Object.assign(here.ctx, { clock: () => NOW + seconds, offset });
+    return outbox.softMark(here.ctx, rep);
+  };
+  expect(after(POLICY.T - 10, 0)).toBe(false);
+  expect(after(POLICY.T - 10, 3600)).toBe(true);
+  expect(after(POLICY.T + 10, -3600)).toBe(true);
 });
 
 describe("keys of before one's own time", () => {
