@@ -148,7 +148,8 @@ export async function enter(ctx: Context, h: string): Promise<void> {
   const { sph } = row;
   await writer(ctx, sph, async () => {
     const note = await ctx.store.get<Note>("sphere", sph);
-    if (note === undefined || note.status === "left" || note.status === "removed") {
+    const gone = note?.status === "left" || note?.status === "removed";
+    if (note === undefined || (gone && row.state !== "admitted")) {
       await ctx.store.step(async (tx) => {
         tx.put("sphere", sph, { ...(note ?? newNote("asked")), status: "asked", label: row.label });
       });
@@ -323,6 +324,11 @@ export async function admit(
   return asked;
 }
 
+/** Whether this account made the invitation for that very person (CLT-053). */
+async function meant(ctx: Context, { jti }: Invite, who: string): Promise<boolean> {
+  return (await meta<Record<string, { for?: string }>>(ctx.store, "invites", {}))[jti]?.for === who;
+}
+
 /**
  * Admit those whose link says so, with the proof it takes (answered by the inviter when making the link), while its
  * author could still admit; else a person looks.
@@ -335,11 +341,6 @@ export async function autoAdmit(ctx: Context, sph: string): Promise<number> {
   for (const one of await requests(ctx, rep)) {
     const row = await ctx.store.get<Foreign>("request", one.hash);
     const present = known(rep).state;
-/** Whether this account made the invitation for that very person (CLT-053). */
-async function meant(ctx: Context, { jti }: Invite, who: string): Promise<boolean> {
-  return (await meta<Record<string, { for?: string }>>(ctx.store, "invites", {}))[jti]?.for === who;
-}
-
     const invite = row === undefined ? undefined : openInvite(present, row.jws, now(ctx));
     if (!one.byLink || invite === undefined || !adds(present, invite.by)) continue;
     if (invite.admit !== "auto" && !(await meant(ctx, invite, one.id))) continue;
