@@ -293,4 +293,4 @@ async def test_keys_kept_only_here_are_kept_so_by_every_device(w: World) -> None
     await harbour(phone).keep_only_here(False)
     await phone.sync()
     await ada.sync()
-    assert len([slot.name for slot in await ada.relay.slots() if sphere.sph in slot.name]) == 3
+    assert len([slot.name for slot in await ada.relay.slots() if sphere.sph in slot.name]) == 4
