@@ -19,6 +19,7 @@ const PLACES = {
   "screens/Admin": () => import("../screens/Admin.svelte"),
   "screens/Spheres": () => import("../screens/Spheres.svelte"),
   "screens/You": () => import("../screens/You.svelte"),
+  "shell/Shell": () => import("./Shell.svelte"),
   "shell/Palette": () => import("./Palette.svelte"),
   "shell/Handover": () => import("./Handover.svelte"),
   "shell/KeyList": () => import("./KeyList.svelte"),
@@ -36,7 +37,7 @@ export async function load(name: PlaceName): Promise<Screen> {
 
 /** What comes first behind every door, fetched while the door opens. One that does not come is asked for again when shown. */
 export async function prefetch(): Promise<void> {
-  for (const name of ["sphere/SphereList", "inbox/Inbox", "sphere/Sphere"] as const) {
+  for (const name of ["shell/Shell", "sphere/SphereList", "inbox/Inbox", "sphere/Sphere"] as const) {
     await turn();
     await load(name).catch(() => undefined);
   }
