@@ -70,6 +70,7 @@ def world() -> World:
         ("head-ask", {"from": 0, "ls": 1, "lh": b64e(sphere.state.digest)}),
         ("head-proof", {"from": 0, "entries": sphere.entries[:2]}),
         ("resend-ask", {"dv": bo.dev.dv, "seqs": [1]}),
+        ("resend", {"dv": bo.dev.dv, "msgs": messages[:1]}),
     ):
         body = {"k": k, "sph": sph, "iat": NOW, "jti": b64e(drawn(k, 16)), **more}
         letters.append(jws.sign("sph-p2p+1", {"kid": ada.dev.dv}, body, ada.dev.signer))
