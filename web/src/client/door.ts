@@ -1,9 +1,10 @@
 /**
  * The way in: opens the vault, holds the open profile, closes it again.
  *
- * A session lasts over a reload: VK is sealed under a key that lies, sealed under one the browser shows nobody, in a file
- * that is overwritten on lock and on sign-out, and is refused once nothing was asked for ten minutes. Knows VK while the profile is open; hands it to acts that
- * make openers, to nobody else. Spec: CLT-004, VLT-003 to VLT-005, VLT-009 to VLT-011, WEB-013.
+ * A session lasts over a reload: VK is sealed under a key that lies, sealed under one the browser shows nobody, in a
+ * file that is overwritten on lock and on sign-out, and is refused once nothing was asked for ten minutes. Knows VK
+ * while the profile is open; hands it to acts that make openers, to nobody else. Spec: CLT-004, VLT-003 to VLT-005,
+ * VLT-009 to VLT-011, WEB-013.
  */
 
 import { openBox, sealBox } from "../account/box.ts";
@@ -245,7 +246,8 @@ export class Door {
   async dropSession(): Promise<void> {
     const left = this.vault === undefined ? undefined : vaults.without(this.vault, "session");
     const header = left === undefined ? {} : { vault: vaults.encode(left) };
-    await this.profile.place.documents.set({ "session.key": undefined, ...header, session: undefined, "session.until": undefined });
+    const gone = { "session.key": undefined, session: undefined, "session.until": undefined };
+    await this.profile.place.documents.set({ ...header, ...gone });
     this.vault = left;
   }
 }
