@@ -26,7 +26,7 @@ def main() -> int:
     ask.add_argument("--weak", default="", help="play against a weakened build")
     given = ask.parse_args()
 
-    from tests.simulation import cast, story
+    from tests.simulation import cast, story, weak
 
     failed = 0
     with tempfile.TemporaryDirectory(dir=cast.memory_folder()) as folder:
@@ -37,7 +37,8 @@ def main() -> int:
             for seed in range(int(first), int(last or first) + 1):
                 begun = time.process_time()
                 try:
-                    told = story.play(seed, given.steps, at, parts, print if given.trace else None)
+                    with weak.weakened(given.weak):
+                        told = story.play(seed, given.steps, at, parts, print if given.trace else None)
                 except story.Broken as fault:
                     failed += 1
                     print(f"seed {seed}: {fault}", flush=True)

@@ -52,7 +52,7 @@ def memory_folder() -> str | None:
 def make(folder: Path) -> list[Part]:
     """Enrol everybody; profiles and the relay's files end up in ``folder``."""
     password.MEMORY_KIB = 64  # type: ignore[misc]
-    return loop.run(_make(folder))
+    return loop.run(_make(folder), "cast")
 
 
 async def _make(folder: Path) -> list[Part]:

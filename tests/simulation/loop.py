@@ -1,11 +1,13 @@
 """An event loop in virtual time: nothing waits, nothing runs beside it, and the order of everything is fixed.
 
-Time goes on only when nothing can run: then it jumps to the next timer. What would run in a thread runs at once.
+Time goes on only when nothing can run: then it jumps to the next timer. What would run in a thread runs at once and
+is told a moment later.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 import selectors
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -38,8 +40,9 @@ class _Selector(selectors.SelectSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """See the module. ``time`` is in seconds since the beginning of the story."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: object) -> None:
         self._now = 0.0
+        self.rng = random.Random(f"loop/{seed}")
         selector = _Selector()
         super().__init__(selector)
         selector.passes = self._pass
@@ -58,15 +61,33 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]
         future: asyncio.Future[T] = self.create_future()
+
+        def finish(give: Callable[[Any], None], outcome: Any) -> None:
+            if not future.done():
+                give(outcome)
+
+        # What it found is told a moment later: by then it may be out of date, as with a thread.
         try:
-            future.set_result(func(*args))
+            self.call_later(self.moment(), finish, future.set_result, func(*args))
         except Exception as error:
-            future.set_exception(error)
+            self.call_later(self.moment(), finish, future.set_exception, error)
         return future
+
+    def moment(self) -> float:
+        """Seconds that something inside one machine takes; now and then the machine is busy."""
+        return self.rng.expovariate(1 / 0.005) * (40.0 if self.rng.random() < 0.1 else 1.0)
+
+    def stumble(self, context: dict[str, Any]) -> None:
+        """Called for what nobody catches: in a callback it ends everything, since somebody will wait for ever."""
+        if "handle" in context:
+            self.call_soon(self._stop_with, context["exception"])
+
+    def _stop_with(self, error: Exception) -> None:
+        raise SystemExit(f"in a callback: {error!r}")
 
 
 class InlineWriter(Writer):
-    """The relay's writer without its thread: a group is run where it would have been handed over."""
+    """The relay's writer without its thread: a group is run a moment after it was handed over."""
 
     def _start(self) -> None:
         batch, self._queue = self._queue[:512], self._queue[512:]
@@ -74,7 +95,9 @@ class InlineWriter(Writer):
             self._running = False
             self._idle.set()
             return
-        asyncio.get_running_loop().call_soon(self._finish, batch, *self._run(batch))
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.call_later(loop.moment(), lambda: self._finish(batch, *self._run(batch)))
 
     async def close(self) -> None:
         await super().close()
@@ -98,10 +121,10 @@ def remembered_signatures() -> Iterator[None]:
             setattr(crypto, name, real[name])
 
 
-def run(story: Coroutine[Any, Any, T]) -> T:
+def run(story: Coroutine[Any, Any, T], seed: object) -> T:
     """Run a story to its end in virtual time."""
-    loop, real = VirtualLoop(), core.Writer
-    loop.set_exception_handler(lambda _, context: None)
+    loop, real = VirtualLoop(seed), core.Writer
+    loop.set_exception_handler(lambda _, context: loop.stumble(context))
     core.Writer = InlineWriter  # type: ignore[misc]
     try:
         with remembered_signatures():

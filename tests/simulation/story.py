@@ -437,7 +437,7 @@ def play(seed: int, length: int, cast: Path, parts: list[Part], tell: Callable[[
     with tempfile.TemporaryDirectory(dir=cast.parent, prefix="story-") as folder:
         shutil.copytree(cast, folder, dirs_exist_ok=True)
         story = Story(seed, length, Path(folder), parts, tell)
-        loop.run(story.play())
+        loop.run(story.play(), seed)
         return story
 
 

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DEEP = bool(os.environ.get("CLOISTER_DEEP"))
-SEEDS, STEPS, BATCHES = (1000, 10_000, 40) if DEEP else (4, 1_500, 2)
+SEEDS, STEPS, BATCHES = (1000, 10_000, 40) if DEEP else (2, 10_000, 2)
 
 
 def simulation(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -44,3 +44,11 @@ def test_the_same_seed_gives_the_same_trace() -> None:
     traces = [line.rpartition(" ")[2] for line in (one.stdout + other.stdout).splitlines()]
     assert len(traces) == 3
     assert len(set(traces)) == 1
+
+
+@pytest.mark.parametrize("weakness", ["unsealed"])
+def test_control_a_broken_promise_is_found(weakness: str) -> None:
+    """CLT-014 taken away: a device takes its own message, whose answer was lost, for a copy's and retires."""
+    played = simulation("1-2", "--steps", "1500", "--weak", weakness)
+    assert played.returncode == 1
+    assert "has retired" in played.stdout
