@@ -171,11 +171,9 @@ async def test_a_second_own_device_gets_the_keys_from_the_first(w: World) -> Non
     ada = await w.first("ada")
     phone = await w.second_device("ada", "ada-phone")
     await ada.sync()
-    sphere = await ada.create_sphere("Harbour plan", delivery="live")
-    sent(await sphere.send("From the desk"))
-    await phone.sync()
-    await ada.sync()
     async with watching(ada) as (hers,), watching(phone) as (its,):
+        sphere = await ada.create_sphere("Harbour plan", delivery="live")  # the phone hears of it (STR-015)
+        sent(await sphere.send("From the desk"))
         asked = await hers.until(is_(KeyAsked, who="ada"))
         assert isinstance(asked, KeyAsked)
         await harbour(ada).handover().give(asked.name)

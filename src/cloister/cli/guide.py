@@ -111,6 +111,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "cloister outbox retry": ("cloister outbox retry", "cloister outbox retry 9f2c --anyway"),
     "cloister outbox drop": ("cloister outbox drop 9f2c",),
     "cloister rotate": ("cloister rotate harbour", 'cloister rotate harbour --why "weekly change"'),
+    "cloister live": ("cloister live ask harbour", "cloister live give harbour"),
     "cloister live ask": ("cloister live ask harbour",),
     "cloister live give": ("cloister live give harbour", "cloister live give harbour --always on"),
     "cloister export": (

@@ -158,6 +158,7 @@ class Client(Household):
         if delivery == "live":
             custody = "device"  # nothing of the key stays at the relay
         if custody == "device":
+            await self.sync()  # a second device may be new
             memory.require_second_copy(ctx)
         root = organisation.require_key(ctx, org) if org else None
         ik, certs = memory.identity(ctx)

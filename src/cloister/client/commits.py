@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from cloister.client import heads, intake, keys, logbook, queue, stops
+from cloister.client import heads, intake, keys, logbook, organisation, queue, stops
 from cloister.client.context import Context
 from cloister.client.events import Event
 from cloister.client.replica import Replica, new_note
@@ -161,7 +161,7 @@ async def commit(
         try:
             draft = composed(
                 state, history, author(ctx), intents, now=ctx.now(), rng=ctx.rng, keys=rep.keys,
-                meta_text=keys.read_meta(ctx, rep), heads=heads, words=spoken,
+                meta_text=keys.read_meta(ctx, rep), heads=heads, words=spoken, org_key=organisation.key(ctx, rep),
             )  # fmt: skip
         except LogInvalid as error:
             # What this account wants is against the rules; nothing is wrong with the log.

@@ -119,6 +119,8 @@ class Line:
                 if clock() >= due:
                     await syncing.once(ctx)
                     self._rotate_marked()
+                    for sph in syncing.active(ctx):
+                        self._ask_soon(sph)
                     due = clock() + QUIET
                 await self._subscribe()
         finally:
@@ -210,6 +212,13 @@ class Line:
             await inbox.pull(ctx)
         elif kind == "spheres":
             await syncing.once(ctx)
+        elif kind == "state":
+            known = {name for name, _ in ctx.store.rows("sphere")}
+            await syncing.account(ctx, syncing.Tally())
+            if {name for name, _ in ctx.store.rows("sphere")} - known:
+                await syncing.once(ctx)
+            for own in syncing.active(ctx):
+                self._ask_soon(own)
         elif ctx.store.row("sphere", sph) is None:
             return
         elif kind == "join":

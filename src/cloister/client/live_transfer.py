@@ -13,12 +13,22 @@ from contextlib import suppress
 from typing import Final
 
 from cloister import crypto
-from cloister.client import expiry, keys, people, renewing
+from cloister.client import expiry, keys, people, renewing, syncing
 from cloister.client.context import Context
 from cloister.client.events import KeyAsked, KeyGiven, KeyOffered, KeyReceived, TransferEnded
 from cloister.client.replica import Replica
 from cloister.client.transfers import Answered, Asked
-from cloister.errors import CheckFailed, CloisterError, NotFound, RelayError, Replay, Unreachable, UsageError
+from cloister.errors import (
+    CheckFailed,
+    CloisterError,
+    KeyUnknown,
+    NotFound,
+    NotMember,
+    RelayError,
+    Replay,
+    Unreachable,
+    UsageError,
+)
 from cloister.protocol.encoding import b64d, b64e
 from cloister.sphere import live
 from cloister.sphere.live import Message, Why
@@ -81,10 +91,13 @@ async def ask(ctx: Context, rep: Replica, ns: Sequence[int] | None = None) -> tu
     ctx.transfers.last[rep.sph] = ctx.now()
     _later(ctx)
     try:
-        return b64e(asking.digest), await ctx.relay.pass_on([], compact)
+        reached = await ctx.relay.pass_on([], compact)
     except CloisterError:
         ctx.transfers.asked.pop(asking.digest, None)
         raise
+    if not reached:
+        ctx.transfers.last.pop(rep.sph, None)
+    return b64e(asking.digest), reached
 
 
 async def ask_unasked(ctx: Context, rep: Replica) -> None:
@@ -255,14 +268,23 @@ def _ended(ctx: Context, message: Message) -> None:
     ctx.store.tell([TransferEnded(pair.sph, b64e(digest), why, own=asked is not None)])
 
 
+async def _read(ctx: Context, sph: str, compact: str) -> Message:
+    """A message of a device whose entry may not have come yet: the log is fetched once (LIVE-010)."""
+    try:
+        return live.read(compact, ctx.replica(sph).known[1])
+    except (KeyUnknown, NotMember):
+        await syncing.sphere(ctx, sph, syncing.Tally())
+        return live.read(compact, ctx.replica(sph).known[1])
+
+
 async def take(ctx: Context, sph: str, compact: str) -> None:
     """A live message came in over the connection. What does not fit changes nothing (LIVE-001, LIVE-010)."""
     if ctx.store.row("sphere", sph) is None or ctx.replica(sph).status != "active":
         return
     drop_old(ctx)
-    rep = ctx.replica(sph)
     try:
-        message = live.read(compact, rep.known[1])
+        message = await _read(ctx, sph, compact)
+        rep = ctx.replica(sph)
         match message.k:
             case "ask":
                 await _heard_ask(ctx, rep, message)

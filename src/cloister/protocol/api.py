@@ -466,7 +466,7 @@ class PostInbox(Closed, frozen=True):
 
 
 class PassOn(Closed, frozen=True):
-    """POST /v1/live: a ``sph-live+1`` envelope for connected devices of its sphere; all of them when ``to`` is empty."""
+    """POST /v1/live: a ``sph-live+1`` envelope for connected devices of its sphere; all if ``to`` is empty."""
 
     to: Annotated[list[Dv], Meta(max_length=64)]
     jws: Jws

@@ -7,7 +7,7 @@ Spec: API-014, API-015, API-016, API-017, API-018, API-019, API-020, SLOT-006, S
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from litestar import Request, get, post, put
@@ -30,11 +30,13 @@ from cloister.protocol.encoding import b64d, b64e, lp
 from cloister.protocol.keylog import KeyLog
 from cloister.server import join_requests, schema, sessions
 from cloister.server.core import Relay, code_hash, ticket_of_invite
+from cloister.server.hub import Hint
 from cloister.server.sessions import Session, caller
 from cloister.server.writer import Batch
 
 SLOT_LIMIT = 262_144
 PAGE = 200
+NEW_STATE: Final = '{"t":"hint","k":"state","s":""}'
 # Entries of one key log: a device every day for years; bounds what one account can make the relay verify.
 KLOG_LIMIT = 2048
 
@@ -398,6 +400,8 @@ async def put_slot(request: Request[Any, Any, Any], name: FromPath[str], data: J
 
     def run(batch: Batch) -> api.Done:
         _put(batch, me.account, name, data.mkv, blob, data.ctr, seen)
+        if name == slot_names.STATE:
+            batch.effects.append(Hint(NEW_STATE, accounts=(me.account,), but=me.dv))
         return api.Done()
 
     return await relay.writer.submit(run)

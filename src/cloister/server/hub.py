@@ -32,11 +32,12 @@ class Stored(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Look here: ``record`` for every socket of these devices or accounts."""
+    """Look here: ``record`` for every socket of these devices or accounts, ``but`` one device's."""
 
     record: str
     accounts: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
+    but: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ class Hub:
         record, reached = effect.record.encode(), set()
         for account in effect.accounts:
             for listener in self._accounts.get(account, ()):
-                if not effect.devices or listener.dv in effect.devices:
+                if listener.dv != effect.but and (not effect.devices or listener.dv in effect.devices):
                     listener.record(record)
                     reached.add(listener.dv)
         return len(reached)

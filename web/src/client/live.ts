@@ -131,6 +131,7 @@ class Call {
         if (records.length === 0 || ctx.clock() >= due) {
           await syncing.once(ctx);
           await this.#rotateMarked();
+          for (const sph of await syncing.active(ctx)) await this.#askSoon(sph);
           due = ctx.clock() + QUIET;
         }
         await this.#subscribe(line);
@@ -212,6 +213,12 @@ class Call {
       await joining.poll(ctx);
       await inbox.pull(ctx);
     } else if (kind === "spheres") await syncing.once(ctx);
+    else if (kind === "state") {
+      const known = (await ctx.store.list("sphere")).length;
+      await syncing.account(ctx, syncing.tally());
+      if ((await ctx.store.list("sphere")).length > known) await syncing.once(ctx);
+      for (const own of await syncing.active(ctx)) await this.#askSoon(own);
+    }
     else if ((await ctx.store.get("sphere", sph)) === undefined) return;
     else if (kind === "join") {
       await writer(ctx, sph, async () => {

@@ -8,7 +8,7 @@
  */
 
 import { rsaGenerate } from "../crypto.ts";
-import { CheckFailed, NotFound, RelayError, Replay, Unreachable, UsageError } from "../errors.ts";
+import { CheckFailed, KeyUnknown, NotFound, NotMember, RelayError, Replay, Unreachable, UsageError } from "../errors.ts";
 import { b64d, b64e } from "../protocol/encoding.ts";
 import * as live from "../sphere/live.ts";
 import type { Party } from "../sphere/share.ts";
@@ -22,6 +22,7 @@ import * as memory from "./memory.ts";
 import * as people from "./people.ts";
 import * as renewing from "./renewing.ts";
 import { type Note, type Replica, known, saveNote, statusOf, stopOf } from "./replica.ts";
+import * as syncing from "./syncing.ts";
 import type { Answered, Asked } from "./transfers.ts";
 
 /** Seconds between two asks that nobody had to call for (LIVE-014). */
@@ -81,7 +82,9 @@ export async function ask(ctx: Context, rep: Replica): Promise<{ name: string; r
   ctx.transfers.asked.set(name, { asking });
   later(ctx);
   try {
-    return { name, reached: await ctx.relay.passOn([], jws) };
+    const reached = await ctx.relay.passOn([], jws);
+    if (reached === 0) ctx.transfers.last.delete(rep.sph);
+    return { name, reached };
   } catch (error) {
     ctx.transfers.asked.delete(name);
     throw error;
@@ -255,6 +258,17 @@ function ended(ctx: Context, message: live.Message): void {
   ctx.store.tell([{ event: "TransferEnded", sph: pair.sph, name, why, own }]);
 }
 
+/** A message of a device whose entry may not have come yet: the log is fetched once (LIVE-010). */
+async function read(ctx: Context, rep: Replica, compact: string): Promise<live.Message> {
+  try {
+    return await live.read(compact, known(rep).history);
+  } catch (error) {
+    if (!(error instanceof KeyUnknown) && !(error instanceof NotMember)) throw error;
+    await syncing.sphere(ctx, rep.sph, syncing.tally());
+    return live.read(compact, known(rep).history);
+  }
+}
+
 /** A live message came in over the connection. What does not fit changes nothing (LIVE-001, LIVE-010). */
 export async function take(ctx: Context, sph: string, compact: string): Promise<void> {
   if ((await ctx.store.get("sphere", sph)) === undefined) return;
@@ -262,7 +276,7 @@ export async function take(ctx: Context, sph: string, compact: string): Promise<
   if (statusOf(rep) !== "active" || rep.history === undefined) return;
   dropOld(ctx);
   try {
-    const message = await live.read(compact, rep.history);
+    const message = await read(ctx, rep, compact);
     if (message.k === "ask") await heardAsk(ctx, rep, message);
     else if (message.k === "offer") await offered(ctx, rep, message);
     else if (message.k === "open") await opened(ctx, rep, message);

@@ -104,7 +104,10 @@ export async function createSphere(
 ): Promise<SphereInfo> {
   const { mode = "e2ee", delivery = "pairwise", topic = "", policy: changes = {} } = options;
   const custody = delivery === "live" ? "device" : (options.custody ?? "synced"); // live: no key stays at the relay
-  if (custody === "device") await memory.requireSecondCopy(ctx);
+  if (custody === "device") {
+    await syncing.once(ctx); // a second device may be new
+    await memory.requireSecondCopy(ctx);
+  }
   const policy: Policy = { ...POLICY, ...changes };
   checkPolicy(policy);
   const { kind = "sphere", org = "" } = options;

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 
 BUSY: Final = 9
+# Why a transfer ended -> what is said of it.
+ENDS: Final = {
+    "different": "live-different",
+    "refused": "live-refused",
+    "failed": "live-failed",
+    "expired": "live-expired",
+}
 
 
 def numbers(ns: Sequence[int]) -> str:
@@ -52,7 +59,7 @@ async def ask(shell: Shell, name: str) -> None:
         await synced(shell, client)
         sphere = client.sphere(name)
         if not sphere.handover().lacking():
-            shell.out.note(say("note.no-key-missing", title=sphere.info.title))
+            shell.out.result({"sphere": sphere.sph, "keys": []}, say("note.no-key-missing", title=sphere.info.title))
             return
         sphere.handover().only_by_hand()
         shell.kept = "kept.live"
@@ -80,7 +87,7 @@ async def ask(shell: Shell, name: str) -> None:
 
 def _over(why: str) -> Refused:
     different = why == "different"
-    return Refused(f"live-{why}", STOPPED if different else BUSY, code="C_KEY_CHANGED" if different else "C_EXPIRED")
+    return Refused(ENDS[why], STOPPED if different else BUSY, code="C_KEY_CHANGED" if different else "C_EXPIRED")
 
 
 async def _break_off(sphere: Sphere, name: str) -> None:
