@@ -268,6 +268,8 @@ def test_frames_turned_repeated_moved_and_hints_that_are_false(open_window: Wind
         liar.hw.liar.lie_live(lie, address=BO)
         said += [f"{name} {n}" for n in (1, 2, 3)]
         liar.do(speak(said[-3:]))
+        if name in ("turned and repeated", "moved"):  # these are noticed by what comes, so the page is listening
+            expect(message(page, said[-1])).to_have_count(1)
     for text in said:
         expect(message(page, text)).to_have_count(1)
     see(page, *said)

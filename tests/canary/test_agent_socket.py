@@ -11,10 +11,12 @@ import asyncio
 import base64
 import json
 import os
+import shutil
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 
@@ -75,8 +77,9 @@ async def tapped(home: Path, key: bytes) -> AsyncIterator[AgentTap]:
 
 async def test_only_the_key_and_the_time_cross(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(password, "MEMORY_KIB", 64)
-    home, day, port = tmp_path / "home", Day(), free_port()
-    origin = f"http://127.0.0.1:{port}"
+    # The path of a socket is at most 107 bytes long.
+    short, day, port = Path(mkdtemp(prefix="agent-")), Day(), free_port()
+    home, origin = short / "home", f"http://127.0.0.1:{port}"
     async with relay(tmp_path, port, origin) as (_, code):
         async with Client.open(home / "profiles" / "default", server=origin) as ada:
             await ada.create_account("ada", PASSWORD, code)
@@ -97,6 +100,7 @@ async def test_only_the_key_and_the_time_cross(tmp_path: Path, monkeypatch: pyte
     texts = {"password": PASSWORD, "title": TITLE, "words": WORDS, "path": str(home), "origin": origin}
     assert search(secrets | {name: text.encode() for name, text in texts.items()}, captured) == []
     # The tap does hold what crossed: the vault key is found, in the answers only.
+    shutil.rmtree(short)
     hits = search({"vault key": key}, captured)
     assert {hit.where for hit in hits} == {name for name in captured if " from " in name and b"key" in captured[name]}
     assert hits

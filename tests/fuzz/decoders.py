@@ -43,9 +43,10 @@ from cloister.protocol import (
 from cloister.protocol.encoding import b64d, b64e, json_emit, json_parse
 from cloister.protocol.ids import Jwk, raw, thumbprint
 from cloister.server import settings
-from cloister.sphere import chains, epoch, export, invitation, message, meta, padding, payload, run, share
+from cloister.sphere import chains, epoch, export, invitation, live, message, meta, padding, payload, run, share
 from cloister.sphere.share import Party
 from tests.fuzz import world as worlds
+from vectors.generate import live as live_vectors
 from vectors.generate._sphere import NOW, drawn, seeded
 
 VECTORS = Path(__file__).parents[2] / "vectors"
@@ -482,6 +483,7 @@ DECODERS: tuple[Decoder, ...] = (
     Decoder("commit", _commit, LOG, commits, 800),
     Decoder("commit-body", _commit_body, MSGSPEC, commits, 3000),
     Decoder("admit", _admit, (F, *RELAY), lambda: enc(*w().messages[-2:]), 5000, True),
+    Decoder("live", lambda d: live.read(text(d), live_world().history), CHECKS, lambda: enc(*live_messages()), 2000),
     Decoder("letter", _letter, CHECKS, lambda: enc(*w().letters), 5000),
     Decoder("dauth", _dauth, (*CHECKS, e.AuthFailed), lambda: enc(w().dauth), 5000),
     Decoder("message", _message, (F, e.DecryptFailed, e.KeyUnknown, e.VersionTooOld), lambda: enc(*w().messages), 6000),
@@ -497,7 +499,7 @@ DECODERS: tuple[Decoder, ...] = (
     Decoder(
         "meta", _meta, (F, e.DecryptFailed), lambda: [_metas()[-1][1], b'{"title":"a","topic":"","icon":""}'], 8000
     ),
-    Decoder("share", _share, (*CHECKS, e.DecryptFailed, e.CommitmentMismatch), lambda: enc(*w().letters[:-4]), 1500),
+    Decoder("share", _share, (*CHECKS, e.DecryptFailed, e.CommitmentMismatch), lambda: enc(*shares()), 1500),
     Decoder("link-blob", _link_blob, (F, e.DecryptFailed, e.CommitmentMismatch), lambda: [worlds.link_blob()], 8000),
     Decoder("invite-link", _invite_link, (F,), lambda: enc(invitation.emit(w().link)), 15000),
     Decoder("saved-keys", _saved_keys, (F, e.Downgrade), lambda: vector_texts("export-parse"), 3000),
@@ -573,6 +575,20 @@ def _jwk(data: bytes) -> Jwk:
     return value
 
 
+def shares() -> list[str]:
+    return [one for one in w().letters if p2p.decode(one).k == "share"]
+
+
+@cache
+def live_world() -> live_vectors.World:
+    return live_vectors.World()
+
+
+def live_messages() -> list[str]:
+    here = live_world()
+    return [here.ask, here.offer, here.open, here.give, here.done]
+
+
 def seeds_of(typ: str) -> list[bytes]:
     here = w()
     found = {
@@ -583,6 +599,7 @@ def seeds_of(typ: str) -> list[bytes]:
         "sph-p2p+1": here.letters,
         "sph-msg+1": here.messages,
         "sph-dauth+1": [here.dauth],
+        "sph-live+1": live_messages(),
         "sph-state+1": [state_compact().decode()],
     }[typ]
     return enc(*found)
