@@ -198,8 +198,10 @@ async def _request(stage: Stage, method: str, path: str, name: str) -> tuple[str
         case ("post", "/v1/auth/device"):
             body = {"jws": "a.b.c"}
         case ("post", "/v1/vault/enrol"):
-            dv = json.loads((await kit.ask("GET", "/v1/account", as_=stage.tokens[name])).body)
-            mine = bot.dv if name != "revoked" else dv["devices"][-1]["dv"]
+            answer = await kit.ask("GET", "/v1/account", as_=stage.tokens[name])
+            found = json.loads(answer.body).get("devices", [])
+            second = next((one["dv"] for one in found if one["dv"] != bot.dv), bot.dv)
+            mine = second if name == "revoked" else bot.dv
             uk = b64e(crypto.ed25519_public(os.urandom(32)))
             body = {"dev": mine, "uk": uk, "tag": b64e(bytes(32)), "pep": b64e(bytes(32))}
         case ("post", "/v1/vault/nonce"):
