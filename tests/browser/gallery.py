@@ -60,6 +60,8 @@ def screens() -> list[tuple[str, str]]:
         "deep": "s/deep",
         "live": "s/deep",
         "rare": "s/rare",
+        "wish": "s/rare",
+        "switched": "s/rare",
         "held": "s/rare",
         "unsure": "s/rare",
         "removed": "s/rare",

@@ -5,12 +5,14 @@
 import { CloisterError, NotFound, relayError } from "../../src/errors.ts";
 import * as errors from "../../src/errors.ts";
 import {
-  ACCOUNT, DEVICES, INVITES, LOG, NOW, OUTBOX, PEOPLE, REQUESTS, ROWS, SERVER, SESSIONS, SPHERES, message, row, sphere,
+  ACCOUNT, CANDIDATES, DEVICES, INVITES, LOG, NOW, OUTBOX, PEOPLE, REQUESTS, ROWS, SERVER, SESSIONS, SPHERES, message, row, sphere,
 } from "./records.ts";
 import { page } from "./rooms.ts";
 import type { Api, Openers, PageEvent, Progress } from "../../src/client/api.ts";
 import type { KeyAsked } from "../../src/client/events.ts";
-import type { AccountInfo, OutboxItem, Pending, Person, Request, Row, ServerInfo, SphereInfo } from "../../src/client/records.ts";
+import type {
+  AccountInfo, Invitation, KeyWish, OutboxItem, Pending, Person, Request, Row, ServerInfo, SphereInfo,
+} from "../../src/client/records.ts";
 
 export interface World {
   account: AccountInfo;
@@ -19,6 +21,8 @@ export interface World {
   spheres: readonly SphereInfo[];
   people: readonly Person[];
   requests: readonly Request[];
+  invitations: readonly Invitation[];
+  wishes: readonly KeyWish[];
   pending: readonly Pending[];
   outbox: readonly OutboxItem[];
   rows: readonly Row[];
@@ -40,7 +44,7 @@ export interface World {
 export function world(more: Partial<World> = {}): World {
   return {
     account: ACCOUNT, openers: { password: true, pin: false, session: false, offline: true }, server: SERVER, spheres: SPHERES, people: PEOPLE,
-    requests: REQUESTS, pending: [], outbox: OUTBOX, rows: ROWS, paged: "", arrives: 0, settings: { "reminded.password": true, "reminded.store": true }, delay: 30,
+    requests: REQUESTS, invitations: [], wishes: [], pending: [], outbox: OUTBOX, rows: ROWS, paged: "", arrives: 0, settings: { "reminded.password": true, "reminded.store": true }, delay: 30,
     never: [], faults: {}, events: [{ event: "Connected", sph: "" }, { event: "Place", sph: "", leader: true, persisted: true }], seconds: 1.2, ...more,
   };
 }
@@ -228,17 +232,25 @@ export function fake(w: World): { api: Api; subscribe: (hear: (event: PageEvent)
     keys: async () => [1, 2, 3, 4, 5, 6, 7].map((n) => ({ n, here: n !== 3, at: NOW - (8 - n) * 86400, byName: "Ada", why: n === 7 ? ["left"] : ["period"],
       granted: true, holders: n === 3 ? ["Ada", "Bo"] : [], asked: n === 3 ? NOW - 900 : 0 })),
     missing: async () => ({}),
-    askMessages: async () => [],
-    candidates: async () => [],
-    invitations: async () => [],
-    acceptInvitation: async () => { throw new Error("none waits"); },
-    declineInvitation: async () => undefined,
+    askMessages: async () => ["Ada", "Bo"],
+    candidates: async () => CANDIDATES,
+    invitations: async () => w.invitations,
+    acceptInvitation: async (id) => {
+      const { sph, label } = w.invitations.find((one) => one.id === id)!;
+      w.invitations = w.invitations.filter((one) => one.id !== id);
+      w.pending = [{ hash: "p9", sph, label, state: "asked", safety: "" }];
+      return w.pending[0]!;
+    },
+    declineInvitation: async (id) => void (w.invitations = w.invitations.filter((one) => one.id !== id)),
     askKeys: async () => ["Ada"],
     olderKeys: async () => [],
     askOlder: async () => ["Ada"],
-    wishes: async () => [],
-    shareOlder: async () => 2,
-    declineOlder: async () => undefined,
+    wishes: async () => w.wishes,
+    shareOlder: async (_sph, id) => {
+      w.wishes = w.wishes.filter((one) => one.id !== id);
+      return 2;
+    },
+    declineOlder: async (_sph, id) => void (w.wishes = w.wishes.filter((one) => one.id !== id)),
     askLive: async () => ({ name: "ask", reached: 1 }),
     transfers: async () => (w.settings["asks"] as readonly KeyAsked[] | undefined) ?? [],
     giveLive: async () => undefined,

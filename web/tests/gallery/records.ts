@@ -3,7 +3,7 @@
  */
 
 import type {
-  AccountInfo, DeviceInfo, InviteInfo, LogLine, Message, Notice, OutboxItem, Pending, Person, Request, Row, ServerInfo, SessionInfo,
+  AccountInfo, DeviceInfo, Invitation, InviteInfo, LogLine, Message, Notice, OutboxItem, Pending, Person, Request, Row, ServerInfo, SessionInfo,
   SphereInfo, Stop,
 } from "../../src/client/records.ts";
 
@@ -127,6 +127,10 @@ export const INVITES: readonly InviteInfo[] = [
   { jti: "j1", by: "id-di", role: "member", usesLeft: 2, exp: NOW + 3 * DAY, admit: "ask", mine: true },
   { jti: "j2", by: "id-bo", role: "guest", usesLeft: 1, exp: NOW + HOUR, admit: "auto", mine: false },
 ];
+export const INVITATIONS: readonly Invitation[] = [
+  { id: "i1", sph: "sp-pier", label: "Pier repairs", by: "id-bo", name: "Bo", via: "harbour", at: NOW - 1800 },
+];
+export const CANDIDATES: readonly Person[] = [person("hal", "Hal"), person("ida", "Ida", { known: "confirmed in person" })];
 export const DEVICES: readonly DeviceInfo[] = [
   { dv: "dv-here", name: "Firefox on Linux", active: true, here: true, since: NOW - 40 * DAY },
   { dv: "dv-phone", name: "Chrome on Android", active: true, here: false, since: NOW - 3 * DAY },

@@ -88,6 +88,7 @@ export const RARE: readonly Row[] = [
   { row: "gap", key: "g1", gap: { sph: "rare", pos: 7, dv: "dv-x", name: "Bo", missing: 2 } },
   row(said("Bo", "", 3 * HOUR, { state: "damaged", code: "C_DECRYPT" })),
   row(said("Eve", "", 3 * HOUR - 60, { state: "quarantined", code: "C_LOG_FORK" })),
+  row(said("Bo", "", 3 * HOUR - 90, { state: "quarantined", code: "C_SIG" })),
   row(said("Ada", "", 2 * HOUR, { deleted: true })),
   row(said("נועה", "שלום, מה שלומך? See you at 10.", HOUR, { unread: true })),
   row(said("Bo", "@Di low water is at 04:12, so **before four**. See https://tides.example/harbour", 1200, { edited: true, unread: true }), 1, 1),

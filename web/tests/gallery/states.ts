@@ -3,7 +3,7 @@
  */
 
 import { thrown, world } from "./fake.ts";
-import { ACCOUNT, COMPARED, NOW, PENDING, SERVER, sphere } from "./records.ts";
+import { ACCOUNT, COMPARED, INVITATIONS, NOW, PENDING, SERVER, sphere } from "./records.ts";
 import { HELD, RARE, RARE_OUTBOX, RARE_SPHERE, deep } from "./rooms.ts";
 import type { World } from "./fake.ts";
 
@@ -26,7 +26,7 @@ const users = ["ada", "bo", "cy", "di", "eve", "fay", "gus", "hal", "ida", "jo"]
 const settings = { "reminded.password": true, "reminded.store": true, users };
 
 export const STATES: Readonly<Record<string, () => World>> = {
-  open: () => world({ settings: { ...settings, health: health(false) } }),
+  open: () => world({ invitations: INVITATIONS, settings: { ...settings, health: health(false) } }),
   sick: () => world({ settings: { ...settings, health: health(true) } }),
   remind: () => world({ settings: { "reminded.due": true } }),
   bare: () => world({ spheres: [], requests: [], outbox: [] }),
@@ -37,6 +37,14 @@ export const STATES: Readonly<Record<string, () => World>> = {
   rare: () => world({ rows: RARE, paged: "rare", spheres: [RARE_SPHERE], outbox: RARE_OUTBOX, requests: [] }),
   held: () => world({ rows: RARE, paged: "rare", spheres: [{ ...RARE_SPHERE, mode: "open" }], outbox: HELD("mode"), requests: [] }),
   unsure: () => world({ rows: RARE, paged: "rare", spheres: [{ ...RARE_SPHERE, marked: true }], outbox: HELD("confirmed"), requests: [] }),
+  wish: () => world({
+    rows: RARE, paged: "rare", spheres: [RARE_SPHERE], outbox: [], requests: [],
+    wishes: [{ sph: "rare", id: "id-bo", name: "Bo", ns: [1, 2, 3], at: NOW - 300 }],
+  }),
+  switched: () => world({
+    rows: RARE, paged: "rare", spheres: [{ ...RARE_SPHERE, mode: "open", switched: { mode: "open", by: "Ada", at: NOW - 3600 } }],
+    outbox: [], requests: [],
+  }),
   removed: () => world({ rows: RARE, paged: "rare", spheres: [{ ...RARE_SPHERE, status: "removed" }], outbox: [], requests: [] }),
   slow: () => world({ delay: 3000, seconds: 12 }),
   loading: () => world({ never: ["rows", "inbox", "people", "devices", "sessions", "keys", "log", "admin", "search"] }),

@@ -2,6 +2,7 @@
  * What a row is called when it is read out, and how high it probably is before it is measured. Pure. Spec: WEB-060.
  */
 
+import type { Message } from "../../client/records.ts";
 import { clock } from "../time.ts";
 import { say } from "../words.ts";
 import type { Line } from "./lines.ts";
@@ -22,9 +23,16 @@ export function nameOf(line: Line, covered = false): string {
   }
 }
 
+/** What a message that is not shown is called: its check failed, or its sender names another history. */
+export function oddOf({ state, code }: Message): "damaged" | "quarantined" | undefined {
+  if (state === "quarantined") return code === "C_SIG" ? "damaged" : state;
+  return state === "damaged" ? state : undefined;
+}
+
 function messageName({ message, comments, news }: Line & { is: "message" }, covered: boolean): string {
   const parts = [message.name, clock(message.at)];
-  if (message.state === "damaged" || message.state === "quarantined") parts.push(say(`row.${message.state}-short`));
+  const odd = oddOf(message);
+  if (odd !== undefined) parts.push(say(`row.${odd}-short`));
   else if (message.deleted) parts.push(say("row.deleted"));
   else parts.push(covered ? say("row.covered") : message.text.slice(0, LONG));
   if (message.state === "waiting") parts.push(say("row.waiting"));

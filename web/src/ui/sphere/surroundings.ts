@@ -32,8 +32,11 @@ export interface Surroundings {
   react(message: Message, emoji: string): void;
   retry(item: OutboxItem): void;
   drop(item: OutboxItem): void;
+  /** Who was asked for missing messages; undefined while nobody was. */
+  readonly asked: readonly string[] | undefined;
   /** Puts words to somebody into the composer. */
   ask(text: string): void;
+  askMessages(): void;
   askKeys(): void;
   askAdmin(why: Closed): void;
   report(message: Message): void;

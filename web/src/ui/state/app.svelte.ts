@@ -6,7 +6,7 @@
  */
 
 import type { Api, Openers, PageEvent, Place, Progress } from "../../client/api.ts";
-import type { AccountInfo, OutboxItem, Pending, Request, ServerInfo, SphereInfo } from "../../client/records.ts";
+import type { AccountInfo, Invitation, OutboxItem, Pending, Request, ServerInfo, SphereInfo } from "../../client/records.ts";
 import { codeOf } from "../faults.ts";
 import { aside, report } from "./aside.ts";
 import { read } from "./clock.svelte.ts";
@@ -35,6 +35,8 @@ export interface App {
   past: readonly SphereInfo[];
   pending: readonly Pending[];
   requests: readonly Request[];
+  /** What people of common spheres invite this account to. */
+  invitations: readonly Invitation[];
   outbox: readonly OutboxItem[];
   /** Lists have been read at least once since unlocking. */
   loaded: boolean;
@@ -47,7 +49,7 @@ export interface App {
 
 function empty(): Omit<App, "phase" | "failure" | "openers" | "server" | "place" | "ended"> {
   return {
-    account: undefined, spheres: [], past: [], pending: [], requests: [], outbox: [], loaded: false,
+    account: undefined, spheres: [], past: [], pending: [], requests: [], invitations: [], outbox: [], loaded: false,
     connection: { online: undefined, since: 0, retryAt: 0 }, progress: undefined,
   };
 }
@@ -152,11 +154,13 @@ function once(read: () => Promise<void>): () => Promise<void> {
 }
 
 const stored = once(async () => {
-  const [all, pending, outbox] = await Promise.all([api().spheres(true), api().pending(), api().outbox()]);
+  const [all, pending, outbox, invitations] = await Promise.all([
+    api().spheres(true), api().pending(), api().outbox(), api().invitations(),
+  ]);
   if (app.account?.status !== "open") return;
   const present = (one: SphereInfo): boolean => one.status === "active" || one.status === "asked";
   const [spheres, past] = [all.filter(present), all.filter((one) => !present(one))];
-  Object.assign(app, { spheres, past, pending, outbox, loaded: true });
+  Object.assign(app, { spheres, past, pending, outbox, invitations, loaded: true });
 });
 
 const asking = once(async () => {
