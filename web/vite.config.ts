@@ -2,6 +2,7 @@ import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vite";
 
 import { recorded } from "./tools/record.ts";
+import { tersed } from "./tools/table.ts";
 import { together } from "./tools/worker.ts";
 import { picked } from "./tools/words.ts";
 
@@ -11,7 +12,11 @@ export default defineConfig({
   plugins: [picked(), svelte(), recorded()],
   base: "/",
   server: { fs: { allow: [".."] } },
-  worker: { format: "es", rolldownOptions: { output: { codeSplitting: { groups: [together(import.meta.dirname)] } } } },
+  worker: {
+    format: "es",
+    plugins: () => [tersed()],
+    rolldownOptions: { output: { codeSplitting: { groups: [together(import.meta.dirname)] } } },
+  },
   build: {
     target: "es2022",
     // Browsers with the signatures everything is checked by know these colours too.

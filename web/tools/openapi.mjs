@@ -1,10 +1,10 @@
 /**
- * Makes `src/client/openapi.d.ts` (types) and `src/client/openapi.json` (forms checked at run time) from what the relay
- * says of itself. With `--check` nothing is written: fails when the files are not those.
+ * Makes `src/client/openapi.d.ts` (types) and `src/client/openapi.json` (the forms of answers, checked at run time) from
+ * what the relay says of itself. With `--check` nothing is written: fails when the files are not those.
  */
 
 import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -24,13 +24,24 @@ function plain(form) {
   return { ...own, properties: Object.fromEntries(Object.entries(properties).map(([name, one]) => [name, plain(one)])) };
 }
 
+/** The kinds that the client checks answers by, and those within them. */
+function checked(forms) {
+  const files = readdirSync(join(WEB, "src/client")).filter((name) => name.endsWith(".ts"));
+  const source = files.map((name) => readFileSync(join(WEB, "src/client", name), "utf8")).join("\n");
+  const found = new Set([...source.matchAll(/\b(?:call|isKind)\("(\w+)"/g)].map(([, name]) => name));
+  for (const name of found) {
+    for (const [, inner] of JSON.stringify(forms[name]).matchAll(/#\/components\/schemas\/(\w+)/g)) found.add(inner);
+  }
+  return Object.keys(forms).filter((name) => found.has(name));
+}
+
 const said = JSON.parse(execFileSync(PYTHON, [join(WEB, "../tools/openapi.py")], { encoding: "utf8", maxBuffer: 1 << 26 }));
 const names = Object.keys(said.components.schemas).sort();
 const forms = Object.fromEntries(names.map((name) => [name, plain(said.components.schemas[name])]));
 const document = { openapi: said.openapi, info: said.info, paths: {}, components: { schemas: forms } };
 const types = astToString(await openapiTS(document, { alphabetize: true }));
 const head = "/**\n * Made by `npm run openapi` from what the relay says of itself. Not written by hand.\n */\n\n";
-const lines = names.map((name) => `${JSON.stringify(name)}: ${JSON.stringify(forms[name])}`);
+const lines = checked(forms).map((name) => `${JSON.stringify(name)}: ${JSON.stringify(forms[name])}`);
 const made = { "openapi.d.ts": head + types, "openapi.json": `{\n${lines.join(",\n")}\n}\n` };
 
 for (const [name, text] of Object.entries(made)) {

@@ -12,16 +12,16 @@ import type { Api, LinkInfo } from "./api.ts";
 import { replica } from "./context.ts";
 import { freshPassword } from "./fresh.ts";
 import { Household, type Options } from "./household.ts";
-import * as invited from "./invited.ts";
 import * as links from "./links.ts";
 import * as memory from "./memory.ts";
+import * as overview from "./overview.ts";
 import { Profile } from "./profile.ts";
 import type {
-  Finding, InviteInfo, InviteLink, LogLine, Message, OutboxItem, Pending, Person, Request, Row, Rows, SeenRow, SphereInfo,
+  Finding, InviteInfo, InviteLink, Message, OutboxItem, Pending, Person, Request, Row, Rows, SeenRow, SphereInfo,
   SyncReport,
 } from "./records.ts";
 import * as search from "./search.ts";
-import * as spheres from "./sphere.ts";
+import * as speaking from "./speaking.ts";
 import * as syncing from "./syncing.ts";
 import * as timeline from "./timeline.ts";
 
@@ -35,7 +35,9 @@ export async function openClient(options: Options): Promise<Client> {
   return client;
 }
 
-/** Loaded when somebody uses it. */
+/** Loaded when somebody uses it: what is done in a sphere beyond reading and writing, invitations, keys given live. */
+const inside = (): Promise<typeof import("./sphere.ts")> => part(import("./sphere.ts"));
+const invited = (): Promise<typeof import("./invited.ts")> => part(import("./invited.ts"));
 const handover = (): Promise<typeof import("./live_transfer.ts")> => part(import("./live_transfer.ts"));
 
 export class Client extends Household implements Api {
@@ -56,80 +58,80 @@ export class Client extends Household implements Api {
   endSession = async (n: string): Promise<void> => this.context.relay.endSession(n);
   setting = async (key: string): Promise<unknown> => memory.setting(this.context, key);
   setSetting = async (key: string, value: unknown): Promise<void> => memory.setSetting(this.context, key, value);
-  draft = async (sph: string, thread: string): Promise<string> => spheres.draft(this.context, sph, thread);
-  setDraft: Api["setDraft"] = async (sph, thread, text) => spheres.setDraft(this.context, sph, thread, text);
+  draft = async (sph: string, thread: string): Promise<string> => speaking.draft(this.context, sph, thread);
+  setDraft: Api["setDraft"] = async (sph, thread, text) => speaking.setDraft(this.context, sph, thread, text);
 
   // spheres -------------------------------------------------------------------------------------------------------------
-  spheres = async (past?: boolean): Promise<readonly SphereInfo[]> => spheres.spheres(this.context, past);
-  sphere = async (sph: string): Promise<SphereInfo> => spheres.sphere(this.context, sph);
-  createSphere: Api["createSphere"] = async (title, options) => spheres.createSphere(this.context, title, options);
-  setMeta: Api["setMeta"] = async (sph, changes) => spheres.setMeta(this.context, sph, changes);
-  policy: Api["policy"] = async (sph) => spheres.policy(this.context, sph);
-  setMode: Api["setMode"] = async (sph, mode, title) => spheres.setMode(this.context, sph, mode, title);
+  spheres = async (past?: boolean): Promise<readonly SphereInfo[]> => overview.spheres(this.context, past);
+  sphere = async (sph: string): Promise<SphereInfo> => overview.sphere(this.context, sph);
+  createSphere: Api["createSphere"] = async (title, options) => (await inside()).createSphere(this.context, title, options);
+  setMeta: Api["setMeta"] = async (sph, changes) => (await inside()).setMeta(this.context, sph, changes);
+  policy: Api["policy"] = async (sph) => (await inside()).policy(this.context, sph);
+  setMode: Api["setMode"] = async (sph, mode, title) => (await inside()).setMode(this.context, sph, mode, title);
   readPublic: Api["readPublic"] = async (link, limit) => {
     const { read } = await part(import("./public.ts"));
     const { transport, clock, rng } = this.options;
     return read(transport, clock, rng, link, limit);
   };
-  publicLink: Api["publicLink"] = async (sph) => spheres.publicLink(this.context, sph);
-  acceptMode: Api["acceptMode"] = async (sph) => spheres.acceptMode(this.context, sph);
-  setPolicy: Api["setPolicy"] = async (sph, changes) => spheres.setPolicy(this.context, sph, changes);
-  leave: Api["leave"] = async (sph) => spheres.leave(this.context, sph);
-  forget: Api["forget"] = async (sph) => spheres.forget(this.context, sph);
+  publicLink: Api["publicLink"] = async (sph) => (await inside()).publicLink(this.context, sph);
+  acceptMode: Api["acceptMode"] = async (sph) => (await inside()).acceptMode(this.context, sph);
+  setPolicy: Api["setPolicy"] = async (sph, changes) => (await inside()).setPolicy(this.context, sph, changes);
+  leave: Api["leave"] = async (sph) => (await inside()).leave(this.context, sph);
+  forget: Api["forget"] = async (sph) => (await inside()).forget(this.context, sph);
 
   // reading -------------------------------------------------------------------------------------------------------------
   rows: Api["rows"] = async (sph, options): Promise<Rows> => timeline.rows(this.context, sph, options);
   row: Api["row"] = async (sph, key): Promise<Row | undefined> => timeline.row(this.context, sph, key);
-  inbox: Api["inbox"] = async (limit) => spheres.inboxList(this.context, limit);
-  markRead: Api["markRead"] = async (sph, pos) => spheres.markRead(this.context, sph, pos);
+  inbox: Api["inbox"] = async (limit) => overview.inboxList(this.context, limit);
+  markRead: Api["markRead"] = async (sph, pos) => speaking.markRead(this.context, sph, pos);
   search: Api["search"] = async (words, limit): Promise<{ found: Message[]; searched: number; whole: boolean }> =>
     search.find(this.context, words, limit);
 
   // writing -------------------------------------------------------------------------------------------------------------
-  send: Api["send"] = async (sph, text, options): Promise<OutboxItem> => spheres.send(this.context, sph, text, options);
-  edit: Api["edit"] = async (sph, mid, text): Promise<OutboxItem> => spheres.edit(this.context, sph, mid, text);
-  remove: Api["remove"] = async (sph, mid): Promise<OutboxItem> => spheres.remove(this.context, sph, mid);
-  react: Api["react"] = async (sph, mid, emoji, on): Promise<OutboxItem> => spheres.react(this.context, sph, mid, emoji, on);
-  outbox: Api["outbox"] = async () => spheres.outbox(this.context);
-  retry: Api["retry"] = async (id, anyway) => spheres.retry(this.context, id, anyway);
-  drop: Api["drop"] = async (id) => spheres.drop(this.context, id);
+  send: Api["send"] = async (sph, text, options): Promise<OutboxItem> => speaking.send(this.context, sph, text, options);
+  edit: Api["edit"] = async (sph, mid, text): Promise<OutboxItem> => speaking.edit(this.context, sph, mid, text);
+  remove: Api["remove"] = async (sph, mid): Promise<OutboxItem> => speaking.remove(this.context, sph, mid);
+  react: Api["react"] = async (sph, mid, emoji, on): Promise<OutboxItem> => speaking.react(this.context, sph, mid, emoji, on);
+  outbox: Api["outbox"] = async () => speaking.outbox(this.context);
+  retry: Api["retry"] = async (id, anyway) => speaking.retry(this.context, id, anyway);
+  drop: Api["drop"] = async (id) => speaking.drop(this.context, id);
 
   // people --------------------------------------------------------------------------------------------------------------
-  people: Api["people"] = async (sph, past): Promise<readonly Person[]> => spheres.people(this.context, sph, past);
-  setRole: Api["setRole"] = async (sph, id, role) => spheres.setRole(this.context, sph, id, role);
-  removePerson: Api["removePerson"] = async (sph, id, ban) => spheres.removePerson(this.context, sph, id, ban);
-  setNickname: Api["setNickname"] = async (sph, nickname) => spheres.setNickname(this.context, sph, nickname);
-  setPetname: Api["setPetname"] = async (sph, id, petname) => spheres.setPetname(this.context, sph, id, petname);
-  safetyNumber: Api["safetyNumber"] = async (sph, id) => spheres.safetyNumber(this.context, sph, id);
-  confirm: Api["confirm"] = async (sph, id, confirmed) => spheres.confirm(this.context, sph, id, confirmed);
-  invite: Api["invite"] = async (sph, options): Promise<InviteLink> => spheres.invite(this.context, sph, options);
-  candidates: Api["candidates"] = async (sph) => invited.candidates(this.context, sph);
-  invitations: Api["invitations"] = async () => invited.waiting(this.context);
-  acceptInvitation: Api["acceptInvitation"] = async (id) => spheres.acceptInvitation(this.context, id);
-  declineInvitation: Api["declineInvitation"] = async (id) => invited.decline(this.context, id);
-  missing: Api["missing"] = async (sph) => spheres.missing(this.context, sph);
-  askMessages: Api["askMessages"] = async (sph) => spheres.askMessages(this.context, sph);
-  invites: Api["invites"] = async (sph): Promise<readonly InviteInfo[]> => spheres.invites(this.context, sph);
-  link: Api["link"] = async (sph, jti) => spheres.link(this.context, sph, jti);
-  withdraw: Api["withdraw"] = async (sph, jti) => spheres.withdraw(this.context, sph, jti);
+  people: Api["people"] = async (sph, past): Promise<readonly Person[]> => overview.people(this.context, sph, past);
+  setRole: Api["setRole"] = async (sph, id, role) => (await inside()).setRole(this.context, sph, id, role);
+  removePerson: Api["removePerson"] = async (sph, id, ban) => (await inside()).removePerson(this.context, sph, id, ban);
+  setNickname: Api["setNickname"] = async (sph, nickname) => (await inside()).setNickname(this.context, sph, nickname);
+  setPetname: Api["setPetname"] = async (sph, id, petname) => (await inside()).setPetname(this.context, sph, id, petname);
+  safetyNumber: Api["safetyNumber"] = async (sph, id) => (await inside()).safetyNumber(this.context, sph, id);
+  confirm: Api["confirm"] = async (sph, id, confirmed) => (await inside()).confirm(this.context, sph, id, confirmed);
+  invite: Api["invite"] = async (sph, options): Promise<InviteLink> => (await inside()).invite(this.context, sph, options);
+  candidates: Api["candidates"] = async (sph) => (await invited()).candidates(this.context, sph);
+  invitations: Api["invitations"] = async () => (await invited()).waiting(this.context);
+  acceptInvitation: Api["acceptInvitation"] = async (id) => (await inside()).acceptInvitation(this.context, id);
+  declineInvitation: Api["declineInvitation"] = async (id) => (await invited()).decline(this.context, id);
+  missing: Api["missing"] = async (sph) => (await inside()).missing(this.context, sph);
+  askMessages: Api["askMessages"] = async (sph) => (await inside()).askMessages(this.context, sph);
+  invites: Api["invites"] = async (sph): Promise<readonly InviteInfo[]> => (await inside()).invites(this.context, sph);
+  link: Api["link"] = async (sph, jti) => (await inside()).link(this.context, sph, jti);
+  withdraw: Api["withdraw"] = async (sph, jti) => (await inside()).withdraw(this.context, sph, jti);
   readLink = async (link: string): Promise<LinkInfo> => links.readLink(this.relay.origin, link);
-  join: Api["join"] = async (link): Promise<Pending> => spheres.join(this.context, link);
-  pending: Api["pending"] = async () => spheres.pending(this.context);
-  cancelJoin: Api["cancelJoin"] = async (hash) => spheres.cancelJoin(this.context, hash);
-  requests: Api["requests"] = async (sph): Promise<readonly Request[]> => spheres.requests(this.context, sph);
-  admit: Api["admit"] = async (sph, hash, options): Promise<Person> => spheres.admit(this.context, sph, hash, options);
-  decline: Api["decline"] = async (sph, hash) => spheres.decline(this.context, sph, hash);
-  showCard: Api["showCard"] = async (sph, hash) => spheres.showCard(this.context, sph, hash);
+  join: Api["join"] = async (link): Promise<Pending> => (await inside()).join(this.context, link);
+  pending: Api["pending"] = async () => overview.pending(this.context);
+  cancelJoin: Api["cancelJoin"] = async (hash) => (await inside()).cancelJoin(this.context, hash);
+  requests: Api["requests"] = async (sph): Promise<readonly Request[]> => overview.requests(this.context, sph);
+  admit: Api["admit"] = async (sph, hash, options): Promise<Person> => (await inside()).admit(this.context, sph, hash, options);
+  decline: Api["decline"] = async (sph, hash) => (await inside()).decline(this.context, sph, hash);
+  showCard: Api["showCard"] = async (sph, hash) => (await inside()).showCard(this.context, sph, hash);
 
   // security ------------------------------------------------------------------------------------------------------------
-  rotate: Api["rotate"] = async (sph, why) => spheres.rotate(this.context, sph, why);
-  keys: Api["keys"] = async (sph) => spheres.keys(this.context, sph);
-  askKeys: Api["askKeys"] = async (sph) => spheres.askKeys(this.context, sph);
-  olderKeys: Api["olderKeys"] = async (sph) => spheres.olderKeys(this.context, sph);
-  askOlder: Api["askOlder"] = async (sph) => spheres.askOlder(this.context, sph);
-  wishes: Api["wishes"] = async (sph) => spheres.wishes(this.context, sph);
-  shareOlder: Api["shareOlder"] = async (sph, id) => spheres.shareOlder(this.context, sph, id);
-  declineOlder: Api["declineOlder"] = async (sph, id) => spheres.declineOlder(this.context, sph, id);
+  rotate: Api["rotate"] = async (sph, why) => (await inside()).rotate(this.context, sph, why);
+  keys: Api["keys"] = async (sph) => (await inside()).keys(this.context, sph);
+  askKeys: Api["askKeys"] = async (sph) => (await inside()).askKeys(this.context, sph);
+  olderKeys: Api["olderKeys"] = async (sph) => (await inside()).olderKeys(this.context, sph);
+  askOlder: Api["askOlder"] = async (sph) => (await inside()).askOlder(this.context, sph);
+  wishes: Api["wishes"] = async (sph) => overview.wishes(this.context, sph);
+  shareOlder: Api["shareOlder"] = async (sph, id) => (await inside()).shareOlder(this.context, sph, id);
+  declineOlder: Api["declineOlder"] = async (sph, id) => (await inside()).declineOlder(this.context, sph, id);
   askLive: Api["askLive"] = async (sph) => (await handover()).ask(this.context, await replica(this.context, sph));
   transfers: Api["transfers"] = async (sph) => (await handover()).waiting(this.context, await replica(this.context, sph));
   giveLive: Api["giveLive"] = async (sph, name) => (await handover()).give(this.context, await replica(this.context, sph), name);
@@ -137,21 +139,21 @@ export class Client extends Household implements Api {
   provides: Api["provides"] = async (sph) => (await handover()).provides(await replica(this.context, sph));
   setProvides: Api["setProvides"] = async (sph, on) =>
     (await handover()).setProvides(this.context, await replica(this.context, sph), on);
-  setCustody: Api["setCustody"] = async (sph, custody) => spheres.setCustody(this.context, sph, custody);
-  keepOnlyHere: Api["keepOnlyHere"] = async (sph, only) => spheres.keepOnlyHere(this.context, sph, only);
+  setCustody: Api["setCustody"] = async (sph, custody) => (await inside()).setCustody(this.context, sph, custody);
+  keepOnlyHere: Api["keepOnlyHere"] = async (sph, only) => (await inside()).keepOnlyHere(this.context, sph, only);
   saveKeys: Api["saveKeys"] = async (sph, unlock, passphrase) => {
     await this.door.requireOpener(unlock);
-    return spheres.saveKeys(this.context, sph, passphrase);
+    return (await inside()).saveKeys(this.context, sph, passphrase);
   };
-  checkSaved: Api["checkSaved"] = async (sph, text, code) => spheres.checkSaved(this.context, sph, text, code);
-  readSaved: Api["readSaved"] = async (text) => spheres.readSaved(this.context, text);
-  importKeys: Api["importKeys"] = async (text, code) => spheres.importKeys(this.context, text, code);
-  log: Api["log"] = async (sph, start, limit): Promise<readonly LogLine[]> => spheres.log(this.context, sph, start, limit);
-  headCode: Api["headCode"] = async (sph) => spheres.headCode(this.context, sph);
-  checkpoint: Api["checkpoint"] = async (sph) => spheres.checkpoint(this.context, sph);
-  seen: Api["seen"] = async (sph, mid): Promise<SeenRow> => spheres.seen(this.context, sph, mid);
-  evidence: Api["evidence"] = async (sph) => spheres.evidence(this.context, sph);
-  acknowledge: Api["acknowledge"] = async (sph, code) => spheres.acknowledge(this.context, sph, code);
+  checkSaved: Api["checkSaved"] = async (sph, text, code) => (await inside()).checkSaved(this.context, sph, text, code);
+  readSaved: Api["readSaved"] = async (text) => (await inside()).readSaved(this.context, text);
+  importKeys: Api["importKeys"] = async (text, code) => (await inside()).importKeys(this.context, text, code);
+  log: Api["log"] = async (sph, start, limit) => (await inside()).log(this.context, sph, start, limit);
+  headCode: Api["headCode"] = async (sph) => (await inside()).headCode(this.context, sph);
+  checkpoint: Api["checkpoint"] = async (sph) => (await inside()).checkpoint(this.context, sph);
+  seen: Api["seen"] = async (sph, mid): Promise<SeenRow> => (await inside()).seen(this.context, sph, mid);
+  evidence: Api["evidence"] = async (sph) => (await inside()).evidence(this.context, sph);
+  acknowledge: Api["acknowledge"] = async (sph, code) => (await inside()).acknowledge(this.context, sph, code);
   doctor: Api["doctor"] = async (sph): Promise<readonly Finding[]> =>
     (await part(import("./doctor.ts"))).examine(this.context, this.door.needVault(), sph);
 

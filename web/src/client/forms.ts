@@ -1,14 +1,17 @@
 /**
- * The forms of the relay's requests and answers, from its own description: types when compiling, checks when running.
+ * The forms of the relay's requests and answers, from its own description: types of both when compiling, checks of answers
+ * when running.
  *
- * `npm run openapi` makes both files anew; a test compares them with what the relay says. Spec: API-001, CLT-025.
+ * `npm run openapi` makes both files anew, with the answers this client asks for; a test compares them with what the relay
+ * says. Spec: API-001, CLT-025.
  */
 
 import FORMS from "./openapi.json" with { type: "json" };
 import type { components } from "./openapi.d.ts";
 
 export type Api = components["schemas"];
-export type Kind = keyof Api;
+/** Of an answer. */
+export type Kind = keyof Api & keyof typeof FORMS;
 
 /** The part of JSON Schema that the description uses. Its objects are closed, as `protocol/api.py` reads them. */
 interface Form {

@@ -18,7 +18,6 @@ import type { EpochKey } from "../sphere/epoch.ts";
 import * as claims from "./claims.ts";
 import { type Context, now, replica } from "./context.ts";
 import * as farewell from "./farewell.ts";
-import * as invited from "./invited.ts";
 import * as joining from "./joining.ts";
 import * as keys from "./keys.ts";
 import { writer } from "./locks.ts";
@@ -120,7 +119,7 @@ async function takeLetter(ctx: Context, compact: string): Promise<boolean> {
       case "head-ask": return headAsk(ctx, rep, letter);
       case "head-proof": return headProof(ctx, rep, letter);
       case "resend-ask": return void (await resend.answer(ctx, rep, letter));
-      case "invite": return invited.take(ctx, letter, device);
+      case "invite": return (await part(import("./invited.ts"))).take(ctx, letter, device);
       case "resend": return void (await resend.take(ctx, rep, letter));
       case "mk": return device.owner === ctx.id ? takeMk(ctx, letter, await memory.refreshKlog(ctx)) : undefined;
       default: return undefined;

@@ -14,7 +14,7 @@ import { writer } from "./locks.ts";
 import { change, person } from "./membership.ts";
 import * as memory from "./memory.ts";
 import { nameOf } from "./people.ts";
-import type { Imported, KeyWish, SavedInfo, SavedKeys } from "./records.ts";
+import type { Imported, SavedInfo, SavedKeys } from "./records.ts";
 import { known } from "./replica.ts";
 import * as resend from "./resend.ts";
 import * as speaking from "./speaking.ts";
@@ -74,11 +74,6 @@ export async function olderKeys(ctx: Context, sph: string): Promise<number[]> {
 export async function askOlder(ctx: Context, sph: string): Promise<string[]> {
   const older = await asking();
   return ownersOf(ctx, sph, await writer(ctx, sph, async () => older.ask(ctx, await replica(ctx, sph))));
-}
-
-/** Members who ask for older keys than the policy gives, and wait for this person's yes (CLT-041). */
-export async function wishes(ctx: Context, sph: string): Promise<KeyWish[]> {
-  return (await asking()).wishes(ctx, await replica(ctx, sph));
 }
 
 /** Say yes to a member's wish; how many keys went. */

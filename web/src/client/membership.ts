@@ -1,14 +1,14 @@
 /**
- * Who is in a sphere and who comes in: people, roles, names, digits, invitations, requests.
+ * Who is in a sphere and who comes in: roles, names, digits, invitations, answers to requests.
  *
  * Whatever changes the log does so as the sphere's only writer on this device. Spec: CLT-012, CLT-018, CLT-022, CLT-023.
  */
 
-import { CheckFailed, NotFound, RelayError, Unreachable, UsageError } from "../errors.ts";
+import { NotFound, RelayError, Unreachable, UsageError } from "../errors.ts";
 import { safetyNumber as safetyNumberOf } from "../protocol/digits.ts";
 import { b64d, b64e, textBytes } from "../protocol/encoding.ts";
 import { rank } from "../protocol/roles.ts";
-import { ascending, isMember } from "../protocol/state.ts";
+import { isMember } from "../protocol/state.ts";
 import type { Intent } from "../sphere/intents.ts";
 import * as invitation from "../sphere/invitation.ts";
 import * as commits from "./commits.ts";
@@ -20,8 +20,8 @@ import * as links from "./links.ts";
 import { writer } from "./locks.ts";
 import * as memory from "./memory.ts";
 import * as persons from "./people.ts";
-import type { InviteInfo, InviteLink, Pending, Person, Request } from "./records.ts";
-import { type Replica, known, statusOf } from "./replica.ts";
+import type { InviteInfo, InviteLink, Pending, Person } from "./records.ts";
+import { type Replica, known } from "./replica.ts";
 import { meta, setMeta } from "./store.ts";
 import * as syncing from "./syncing.ts";
 
@@ -46,11 +46,6 @@ export function change(ctx: Context, sph: string, make: commits.Make): Promise<b
 }
 
 // people ---------------------------------------------------------------------------------------------------------------
-
-/** Members (with `past` also former ones), owners first, then by name. */
-export async function people(ctx: Context, sph: string, past = false): Promise<Person[]> {
-  return persons.people(ctx.store, known(await replica(ctx, sph)).state, ctx.id, past);
-}
 
 /** One member or former member. Throws NotFound. */
 export async function person(ctx: Context, sph: string, id: string): Promise<Person> {
@@ -183,49 +178,11 @@ export async function acceptInvitation(ctx: Context, id: string): Promise<Pendin
   return (await joining.pending(ctx)).find((one) => one.hash === h)!;
 }
 
-export function pending(ctx: Context): Promise<Pending[]> {
-  return joining.pending(ctx);
-}
-
 export function cancelJoin(ctx: Context, hash: string): Promise<void> {
   return joining.cancel(ctx, hash);
 }
 
 // letting in -----------------------------------------------------------------------------------------------------------
-
-/**
- * Join requests waiting for an answer, each already checked (`byLink` or `code`), of one sphere or of all.
- *
- * Fetched from the relay; offline those known are returned.
- */
-export async function requests(ctx: Context, sph?: string): Promise<Request[]> {
-  if (sph !== undefined) return requestsOf(ctx, sph);
-  const found: Request[] = [];
-  for (const one of await syncing.active(ctx)) {
-    try {
-      found.push(...(await requestsOf(ctx, one)));
-    } catch (error) {
-      // A sphere that is stopped or refused says so itself and hides nothing of the others.
-      if (!(error instanceof CheckFailed || error instanceof RelayError)) throw error;
-      found.push(...(await joining.requests(ctx, await replica(ctx, one))));
-    }
-  }
-  return found.sort((one, other) => one.at - other.at || ascending(one.hash, other.hash));
-}
-
-async function requestsOf(ctx: Context, sph: string): Promise<Request[]> {
-  const rep = await replica(ctx, sph);
-  if (rep.state === undefined || statusOf(rep) !== "active") return [];
-  try {
-    return await writer(ctx, sph, async () => {
-      await commits.settleAll(ctx, await replica(ctx, sph));
-      return joining.fetchRequests(ctx, await replica(ctx, sph));
-    });
-  } catch (error) {
-    if (!(error instanceof Unreachable)) throw error;
-    return joining.requests(ctx, await replica(ctx, sph));
-  }
-}
 
 /** Admit. Without a link's proof `confirmed` must be true, else UsageError and no key leaves (CLT-018). */
 export async function admit(

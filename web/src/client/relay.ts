@@ -13,7 +13,7 @@ import type { Answer, Socket, Transport } from "./transports/base.ts";
 
 export type { Kind } from "./forms.ts";
 /** The closed type of an answer or a request, by its name in `protocol/api.py`. */
-export type Form<K extends Kind> = Kinds[K];
+export type Form<K extends keyof Kinds> = Kinds[K];
 
 const V1 = "/v1";
 const PAGE = 500;

@@ -2,7 +2,8 @@
  * One sphere: everything a member can do in it, as plain functions over the context.
  *
  * All state is in the store. Whatever writes does so as the sphere's only writer on this device. What is said in it
- * stands in `speaking.ts`, who is in it in `membership.ts`, its keys in `keeping.ts`. Spec: CLT-011 to CLT-024.
+ * stands in `speaking.ts`, who is in it in `membership.ts`, its keys in `keeping.ts`, what is shown of all of them in
+ * `overview.ts`. Loaded when the first act is done. Spec: CLT-011 to CLT-024.
  */
 
 import { NotFound, RelayError, Unreachable, UsageError } from "../errors.ts";
@@ -11,7 +12,7 @@ import { b64e } from "../protocol/encoding.ts";
 import * as entries from "../protocol/entry.ts";
 import { decode as decodeEnvelope } from "../protocol/jws.ts";
 import { checkPolicy } from "../protocol/roles.ts";
-import { type Policy, ascending, epochNumber } from "../protocol/state.ts";
+import type { Policy } from "../protocol/state.ts";
 import { type Intent, POLICY } from "../sphere/intents.ts";
 import * as invitation from "../sphere/invitation.ts";
 import type { Text } from "../sphere/meta.ts";
@@ -25,9 +26,10 @@ import { change } from "./membership.ts";
 import * as memory from "./memory.ts";
 import type { EntryRow } from "./notices.ts";
 import * as organisation from "./organisation.ts";
+import { said, sphere } from "./overview.ts";
 import { type Names, namesOf } from "./people.ts";
-import type { LogLine, Row, SeenRow, SphereInfo, SphereStatus, Switch } from "./records.ts";
-import { type Note, type Replica, known, saveNote, sendingKey, statusOf, stopOf } from "./replica.ts";
+import type { LogLine, SeenRow, SphereInfo } from "./records.ts";
+import { known, saveNote, statusOf, stopOf } from "./replica.ts";
 import * as stops from "./stops.ts";
 import { type Table, setMeta as setValue } from "./store.ts";
 import * as syncing from "./syncing.ts";
@@ -35,64 +37,12 @@ import * as timeline from "./timeline.ts";
 
 export * from "./keeping.ts";
 export * from "./membership.ts";
+export * from "./overview.ts";
 export * from "./speaking.ts";
 
 /** Entries of the own log that go into evidence when no common position is known. */
 const MAX_PAST = 10_000;
 const MAX_HEADS = 256;
-const PRESENT = ["active", "asked"];
-
-// records --------------------------------------------------------------------------------------------------------------
-
-const said = (note: Note, name: string): string => (typeof note[name] === "string" ? note[name] : "");
-
-/** The record of a sphere, from the local store. */
-export async function info(ctx: Context, rep: Replica): Promise<SphereInfo> {
-  const { sph, state, note } = rep;
-  const [waiting, requests, unread, onlyHere, saved] = await Promise.all([
-    ctx.store.count("outbox", { prefix: [sph] }, "sph"),
-    ctx.store.count("request", { prefix: [sph, 0] }, "sph"),
-    timeline.unread(ctx.store, sph), memory.onlyHere(ctx, sph), memory.savedKey(ctx, sph),
-  ]);
-  return {
-    sph, title: said(note, "title") || note.label || sph.slice(0, 9), topic: said(note, "topic"), icon: said(note, "icon"),
-    status: (note.status === "entering" ? "asked" : note.status) as SphereStatus,
-    mode: (state?.mode ?? "e2ee") as SphereInfo["mode"], delivery: state?.delivery ?? "pairwise",
-    custody: state?.custody ?? "synced",
-    epoch: state === undefined ? 0 : epochNumber(state),
-    haveKey: state !== undefined && (state.mode !== "e2ee" || sendingKey(rep) !== undefined),
-    members: state?.memberCount ?? 0, role: state?.members.get(ctx.id)?.role ?? "none", unread, waiting, requests,
-    seq: state?.seq ?? 0, marked: state?.hard ?? false, confirmedByInviter: note.confirmed, stop: stopOf(rep),
-    label: note.label, provisional: note["provisional"] === true, switched: note["switched"] as Switch | undefined,
-    onlyHere, saved, kind: state?.kind ?? "sphere", org: state?.org ?? "", kemMin: state?.policy.kem_min ?? "xwing",
-    tooWeak: note.status === "entering" && state !== undefined && syncing.tooWeak(ctx, state),
-  };
-}
-
-/** Spheres of this device, by title; with `past` also those left. */
-export async function spheres(ctx: Context, past = false): Promise<SphereInfo[]> {
-  const notes = await ctx.store.list<Note>("sphere");
-  const rows = await Promise.all(notes.map(async ([sph]) => info(ctx, await replica(ctx, String(sph)))));
-  return rows
-    .filter((one) => past || PRESENT.includes(one.status))
-    .sort((one, other) => ascending(one.title.toLowerCase(), other.title.toLowerCase()) || ascending(one.sph, other.sph));
-}
-
-/** Throws NotFound. */
-export async function sphere(ctx: Context, sph: string): Promise<SphereInfo> {
-  return info(ctx, await replica(ctx, sph));
-}
-
-/** Unread of all spheres with their newest lines, the most recent first. */
-export async function inboxList(ctx: Context, limit: number): Promise<{ sphere: SphereInfo; rows: readonly Row[] }[]> {
-  const unread = (await spheres(ctx)).filter((one) => one.unread > 0);
-  const found = await Promise.all(unread.map(async (one) => ({
-    sphere: one, rows: (await timeline.rows(ctx, one.sph, { limit: Math.min(limit, one.unread) })).rows,
-  })));
-  const last = (rows: readonly Row[]): number =>
-    Math.max(0, ...rows.map((one) => (one.row === "message" ? one.message.at : one.row === "notice" ? one.notice.at : 0)));
-  return found.sort((one, other) => last(other.rows) - last(one.rows));
-}
 
 // making, settings, leaving --------------------------------------------------------------------------------------------
 
