@@ -243,3 +243,15 @@ def test_moduli_of_a_generator_that_can_be_factored_are_refused(monkeypatch: pyt
     crypto.rsa_check_public((n + 2).to_bytes(512, "big"))
     monkeypatch.setattr(crypto, "_POWERS", [(3, frozenset())])
     crypto.rsa_check_public(modulus)
+
+
+def test_both_sides_of_an_agreement_get_the_same_secret_and_only_from_points() -> None:
+    """CRY-007."""
+    one, other = crypto.p384_generate(), crypto.p384_generate()
+    shared = crypto.p384_ecdh(one, *crypto.p384_public(other))
+    assert shared == crypto.p384_ecdh(other, *crypto.p384_public(one))
+    assert len(shared) == 48
+    x, y = crypto.p384_public(other)
+    for scalar, point in ((bytes(48), (x, y)), (one[1:], (x, y)), (one, (x, x)), (one, (x[1:], y))):
+        with pytest.raises(FormatError):
+            crypto.p384_ecdh(scalar, *point)

@@ -221,6 +221,12 @@ def p384_check_public(x: bytes, y: bytes) -> None:
     _p384_public(x, y)
 
 
+def p384_ecdh(scalar: bytes, x: bytes, y: bytes) -> bytes:
+    """The shared x coordinate, 48 bytes (SP 800-56A, 5.7.1.2). Raises FormatError for a
+    scalar out of range and for what is no point of P-384 (CRY-007)."""
+    return _p384_private(scalar).exchange(ec.ECDH(), _p384_public(x, y))
+
+
 def es384_sign(scalar: bytes, message: bytes) -> bytes:
     """ECDSA P-384 SHA-384 signature as r || s, 96 bytes, with RFC 6979 nonces."""
     der = _p384_private(scalar).sign(message, ec.ECDSA(hashes.SHA384(), deterministic_signing=True))
