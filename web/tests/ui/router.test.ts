@@ -5,7 +5,7 @@
 
 import { describe, expect, test } from "vitest";
 
-import { arrival, href, isLink, outside, parse } from "../../src/ui/router.ts";
+import { arrival, href, isLink, outside, parse, publicLink } from "../../src/ui/router.ts";
 import type { Route } from "../../src/ui/router.ts";
 
 const ROUTES: readonly Route[] = [
@@ -13,7 +13,7 @@ const ROUTES: readonly Route[] = [
   { name: "you" }, { name: "new" }, { name: "sphere", sph: "sp-4kT", thread: "", mid: "" }, { name: "sphere", sph: "sp-4kT", thread: "m1", mid: "" },
   { name: "sphere", sph: "sp-4kT", thread: "", mid: "m1" }, { name: "people", sph: "sp-4kT" }, { name: "invite", sph: "sp-4kT" },
   { name: "security", sph: "sp-4kT", mid: "" }, { name: "security", sph: "sp-4kT", mid: "m1" }, { name: "settings", page: "" },
-  { name: "settings", page: "devices" }, { name: "admin", page: "" }, { name: "admin", page: "people" },
+  { name: "public", at: "sp-4kT~12~x9fQ" }, { name: "settings", page: "devices" }, { name: "admin", page: "" }, { name: "admin", page: "people" },
 ];
 
 describe("routes", () => {
@@ -25,6 +25,7 @@ describe("routes", () => {
     "#/s", "#/s/", "#/s/a b", "#/s/a/x", "#/s/a/t", "#/s/a/t/", "#/s/a/t/b/c", "#/s/a/people/x", "#/s/a/security/x", "#/s/a/security/seen/",
     "#/s/a/security/seen/../x", "#/s/<script>", "#/settings/x", "#/settings/devices/x", "#/admin/x", "#/inbox/x", "#/nothing",
     "#javascript:alert(1)", "#/s/%61", "#/__proto__", "#/constructor", "#/settings/constructor",
+    "#/p", "#/p/", "#/p/sp-4kT", "#/p/sp-4kT~12", "#/p/sp-4kT~12~x/y", "#/p/sp-4kT~x~y", "#/p/sp-4kT~12~x~seed~label",
   ])("%s is not found", (fragment) => {
     const route = parse(fragment);
     expect(route.name === "missing" || (route.name === "security" && route.mid === "")).toBe(true);
@@ -49,6 +50,12 @@ describe("an invitation", () => {
       expect(instead).toBe("/#/join");
       expect(instead).not.toContain("9fQ");
     }
+  });
+
+  test("for reading only is a place of the page: it holds no secret, and reading it again needs it", () => {
+    expect(at("/p", "#sp-4kT~12~x9fQ")).toEqual({ link: "", instead: "/#/p/sp-4kT~12~x9fQ" });
+    expect(publicLink("https://h.example", "sp-4kT~12~x9fQ")).toBe("https://h.example/p#sp-4kT~12~x9fQ");
+    expect(at("/j", "#sp-4kT~12~x9fQ").link).not.toBe("");
   });
 
   test("is nothing else", () => {
