@@ -21,7 +21,7 @@ PLACES = ("inbox", "spheres", "you", "new", "settings", "settings/display", "set
           "settings/sessions", "settings/password", "settings/browser", "settings/keys", "admin", "admin/health",
           "admin/people", "admin/signup", "s/harbour", "s/harbour/t/m7", "s/harbour/people", "s/harbour/invite",
           "s/harbour/security", "s/canteen", "s/board", "s/board/people",
-          "s/stopped", "s/changed", "s/waiting", "s/empty", "s/rtl", "s/long", "join", "nowhere")  # fmt: skip
+          "s/square", "s/square/security", "p/sp-4kT~12~x9fQ", "s/stopped", "s/changed", "s/waiting", "s/empty", "s/rtl", "s/long", "join", "nowhere")  # fmt: skip
 # States that show that something is on its way, for ever.
 UNSETTLED = ("slow", "loading")
 
@@ -60,6 +60,7 @@ def screens() -> list[tuple[str, str]]:
         "deep": "s/deep",
         "live": "s/deep",
         "rare": "s/rare",
+        "unpublic": "p/sp-4kT~12~x9fQ",
         "wish": "s/rare",
         "switched": "s/rare",
         "held": "s/rare",

@@ -18,7 +18,7 @@ import * as keys from "./keys.ts";
 import * as links from "./links.ts";
 import * as logbook from "./logbook.ts";
 import { Profile } from "./profile.ts";
-import type { PublicPage } from "./records.ts";
+import type { Message, PublicPage } from "./records.ts";
 import { type Form, Relay } from "./relay.ts";
 import { known, newNote, saveNote } from "./replica.ts";
 import { openStore } from "./store.ts";
@@ -42,8 +42,15 @@ class PublicRelay extends Relay {
   }
 }
 
+/** Comments of one message, at most `limit` of the newest. */
+async function commentsOn(ctx: Context, sph: string, mid: string, limit: number): Promise<Message[]> {
+  const { rows } = await timeline.rows(ctx, sph, { thread: mid, limit });
+  return rows.flatMap((one) => (one.row === "message" && one.message.mid !== mid ? [one.message] : []));
+}
+
 /**
- * What was said in a public sphere since it is public, oldest first, at most `limit` of the newest. Throws UsageError for
+ * What was said in a public sphere since it is public: at most `limit` of the newest messages, oldest first, and after each
+ * at most `limit` of its comments. Throws UsageError for
  * another link, Forbidden when the sphere is not public (any more), LogFork when the log is not the one of the link,
  * LogInvalid, Unreachable.
  */
@@ -78,9 +85,14 @@ export async function read(
     await commits.fetchItems(ctx, await replica(ctx, sph));
     const { note, state: now } = await replica(ctx, sph);
     const { rows } = await timeline.rows(ctx, sph, { limit });
-    const messages = rows.flatMap((one) => (one.row === "message" && one.message.state === "sent" ? [one.message] : []));
+    const messages: Message[] = [];
+    for (const one of rows) {
+      if (one.row !== "message") continue;
+      const { mid } = one.message;
+      messages.push(one.message, ...(one.comments === 0 ? [] : await commentsOn(ctx, sph, mid, limit)));
+    }
     const said = (name: string): string => String(note[name] ?? "");
-    return { sph, title: said("title"), topic: said("topic"), members: now?.memberCount ?? 0, seq: now?.seq ?? 0, messages };
+    return { sph, title: said("title"), topic: said("topic"), members: now?.memberCount ?? 0, seq: now?.seq ?? 0, messages: messages.filter(({ state: how }) => how === "sent") };
   } finally {
     await store.close();
   }

@@ -122,8 +122,8 @@ export interface SavedInfo {
 }
 
 /**
- * A public sphere as its link shows it, and what was said since it is public, oldest first. `title` is empty while none was
- * set in clear.
+ * A public sphere as its link shows it, and what was said since it is public, oldest first, comments after their message.
+ * `title` is empty while none was set in clear.
  */
 export interface PublicPage {
   readonly sph: string;

@@ -6,10 +6,12 @@
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 
+import { replica } from "../../src/client/context.ts";
 import * as delivery from "../../src/client/delivery.ts";
 import * as live from "../../src/client/live.ts";
 import type { Message, SphereInfo } from "../../src/client/records.ts";
 import * as spheres from "../../src/client/sphere.ts";
+import { Busy } from "../../src/errors.ts";
 import { type TestRelay, startRelay } from "../relay.ts";
 import { type Member, clear, say, signUp, sync, texts, together } from "./members.ts";
 import { type Terminal, terminal } from "./terminal.ts";
@@ -112,6 +114,18 @@ describe("live", () => {
     expect(pauses[1]).toBeLessThanOrEqual(2);
     await sync(bo);
     expect(await texts(bo, sph)).toEqual(["patience"]);
+  });
+
+  test("a commit that has to wait keeps nobody from reading", async () => {
+    const busy = { status: 503, body: new TextEncoder().encode(`{"code":"E_BUSY"}`), headers: {} };
+    ada.wire.fate = (sent) => (/\/commits$/.test(sent.path) ? busy : "sent");
+    await expect(spheres.rotate(ada.ctx, sph, "")).rejects.toThrow(Busy);
+    await say(bo, sph, "meanwhile");
+    await sync(ada);
+    expect(await texts(ada, sph)).toEqual(["meanwhile"]);
+    ada.wire.fate = () => "sent";
+    await sync(ada, bo);
+    expect((await spheres.info(bo.ctx, await replica(bo.ctx, sph))).epoch).toBe(2);
   });
 
   test("the time a relay asks for is waited out, whatever is written meanwhile", async () => {

@@ -204,10 +204,12 @@ describe("a public sphere", () => {
     await sync(bo);
     await spheres.acceptMode(bo.ctx, sph);
     await say(bo, sph, "Thanks");
+    const ferry = (await messages(bo, sph)).find((one) => one.text === "Ferry at nine")!;
+    await say(bo, sph, "And back?", ferry.mid);
     const link = await spheres.publicLink(ada.ctx, sph);
     const page = await nobody(link);
     expect(page).toMatchObject({ sph, title: "Harbour notices", members: 2 });
-    expect(page.messages.map(({ name, text }) => [name, text])).toEqual([["ada", "Ferry at nine"], ["bo", "Thanks"]]);
+    expect(page.messages.map(({ name, text }) => [name, text])).toEqual([["ada", "Ferry at nine"], ["bo", "And back?"], ["bo", "Thanks"]]);
     const other = `${link.slice(0, -3)}${link.endsWith("AAA") ? "BBB" : "AAA"}`;
     expect(await code(nobody(other))).toBe("C_LOG_FORK");
     expect(await code(nobody(link.replace("/p#", "/j#")))).toBe("L_USAGE");

@@ -5,7 +5,7 @@
 import { CloisterError, NotFound, relayError } from "../../src/errors.ts";
 import * as errors from "../../src/errors.ts";
 import {
-  ACCOUNT, CANDIDATES, DEVICES, INVITES, LOG, NOW, OUTBOX, PEOPLE, REQUESTS, ROWS, SERVER, SESSIONS, SPHERES, message, row, sphere,
+  ACCOUNT, CANDIDATES, DEVICES, INVITES, LOG, NOW, OUTBOX, PEOPLE, PUBLIC, REQUESTS, ROWS, SERVER, SESSIONS, SPHERES, message, row, sphere,
 } from "./records.ts";
 import { page } from "./rooms.ts";
 import type { Api, Openers, PageEvent, Progress } from "../../src/client/api.ts";
@@ -263,7 +263,7 @@ export function fake(w: World): { api: Api; subscribe: (hear: (event: PageEvent)
     checkSaved: async () => 7,
     readSaved: async () => ({ sph: "harbour", by: "code", keys: [1, 2, 3], at: NOW, known: true }),
     importKeys: async () => ({ sph: "harbour", new: [3], had: [1, 2], waiting: [], refused: [], letGo: [] }),
-    readPublic: async () => ({ sph: "canteen", title: "Canteen", topic: "", members: 12, seq: 40, messages: [] }),
+    readPublic: async () => ({ sph: "canteen", title: "Canteen", topic: "Soup and news", members: 12, seq: 40, messages: PUBLIC }),
     publicLink: async () => "https://harbour.example/p#sp-4kTabcdefgh~12~x9fQ",
     log: async () => LOG,
     headCode: async () => "41982 77310 05526 90314 66201 18847",

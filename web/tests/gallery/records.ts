@@ -35,6 +35,7 @@ export const SPHERES: readonly SphereInfo[] = [
   sphere("harbour", "Harbour plan", { unread: 4, role: "owner", topic: "Which port, which boat, when" }),
   sphere("board", "Board", { requests: 1, role: "admin", members: 3 }),
   sphere("canteen", "Canteen", { mode: "open", unread: 2, members: 12 }),
+  sphere("square", "Square", { mode: "public", members: 12, role: "owner" }),
   sphere("stopped", "Night watch", { stop: stop("stopped", "C_LOG_FORK") }),
   sphere("changed", "Rope and tackle", { stop: stop("changed", "C_KEY_CHANGED") }),
   sphere("waiting", "Charts", { waiting: 2, marked: true }),
@@ -110,6 +111,12 @@ export const ROWS: readonly Row[] = [
   row(message("harbour", "Di", "On my way.", { state: "waiting", pos: 0 })),
 ];
 
+const ferry = message("square", "Ada", "**Ferry at nine**, from the north quay. Bring the charts.", { open: true, at: NOW - DAY });
+export const PUBLIC: readonly Message[] = [
+  ferry,
+  message("square", "Bo", "And back?", { open: true, re: ferry.mid, at: NOW - DAY + 300 }),
+  message("square", "Eve", "Soup or stew?", { open: true, edited: true, at: NOW - HOUR }),
+];
 export const OUTBOX: readonly OutboxItem[] = [
   { id: "o1", sph: "harbour", kind: "text", text: "On my way.", at: NOW - 60, state: "waiting", question: "", code: "" },
   { id: "o2", sph: "canteen", kind: "text", text: "The soup was good.", at: NOW - 300, state: "held", question: "mode", code: "" },

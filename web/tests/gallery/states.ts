@@ -73,6 +73,7 @@ export const STATES: Readonly<Record<string, () => World>> = {
   pinset: () => world({ openers: byPin }),
   pending: () => world({ account: { ...ACCOUNT, status: "pending" } }),
   out: () => world({ account: { ...ACCOUNT, status: "signed-out" } }),
+  unpublic: () => world({ account: fresh, faults: { readPublic: thrown("E_FORBIDDEN") } }),
   expired: () => world({ account: fresh, faults: { readLink: thrown("C_EXPIRED") } }),
   waiting: () => world({ spheres: [], pending: PENDING, requests: [], outbox: [] }),
   compare: () => world({ spheres: [], pending: COMPARED, requests: [], outbox: [] }),

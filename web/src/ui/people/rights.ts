@@ -36,13 +36,13 @@ export function mayRemove(role: string, person: Person): boolean {
 }
 
 /** Names that look the same: their ids are shown beside them. */
-export function alike(people: readonly Person[]): ReadonlySet<string> {
-  const seen = new Map<string, string[]>();
+export function alike(people: readonly Pick<Person, "id" | "name">[]): ReadonlySet<string> {
+  const seen = new Map<string, Set<string>>();
   for (const one of people) {
     const shape = skeleton(one.name);
-    seen.set(shape, [...(seen.get(shape) ?? []), one.id]);
+    seen.set(shape, new Set(seen.get(shape)).add(one.id));
   }
-  return new Set([...seen.values()].filter((ids) => ids.length > 1).flat());
+  return new Set([...seen.values()].filter((ids) => ids.size > 1).flatMap((ids) => [...ids]));
 }
 
 const TWINS: Readonly<Record<string, string>> = {

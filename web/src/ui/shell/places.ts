@@ -18,6 +18,7 @@ const PLACES = {
   "screens/Settings": () => import("../screens/Settings.svelte"),
   "screens/Admin": () => import("../screens/Admin.svelte"),
   "screens/Spheres": () => import("../screens/Spheres.svelte"),
+  "screens/Public": () => import("../screens/Public.svelte"),
   "screens/You": () => import("../screens/You.svelte"),
   "shell/Shell": () => import("./Shell.svelte"),
   "shell/Palette": () => import("./Palette.svelte"),

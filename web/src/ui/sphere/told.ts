@@ -51,7 +51,7 @@ function wordsFor(notice: Notice, self: boolean, left: readonly string[]): strin
     case "role":
       return ROLES;
     case "mode":
-      return mode === "e2ee" ? "notice.mode-e2ee" : "notice.mode-open";
+      return mode === "e2ee" ? "notice.mode-e2ee" : mode === "public" ? "notice.mode-public" : "notice.mode-open";
     case "identity":
       return mine ? "notice.identity-mine" : "notice.identity";
     case "device add":
