@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
 from cloister.client import commits
-from cloister.errors import AuthFailed, Conflict, Unreachable
+from cloister.client.transports.base import Answer
+from cloister.errors import AuthFailed, Busy, Conflict, Internal, RateLimited, Unreachable
 from tests.scenarios.world import PASSWORD, Network, World, harbour, sent, texts, waits
 
 
@@ -179,6 +181,30 @@ async def test_a_crash_before_the_commit_was_sent(w: World) -> None:
     assert commits.pledges(ada.context, sph) == []
     assert (harbour(ada).info.epoch, harbour(ada).info.have_key) == (2, True)
     assert ada.context.replica(sph).keys[2].secret != (pledge.secret or (0, b""))[1]
+
+
+@pytest.mark.parametrize("code", ["E_BUSY", "E_RATE", "E_INTERNAL"])
+async def test_a_commit_that_has_to_wait_keeps_nobody_from_reading(w: World, code: str) -> None:
+    """CLT-008, CLT-013: while somebody else goes first the pledge waits, and what the others say is read."""
+    people = await w.sphere_of("ada", "bo")
+    network, ada = w.network("ada"), people["ada"]
+    real = network.request
+
+    async def request(method: str, path: str, *args: object, **more: object) -> object:
+        if method == "POST" and path.endswith("/commits"):
+            return Answer(503, json.dumps({"code": code}).encode(), {})
+        return await real(method, path, *args, **more)  # type: ignore[arg-type]
+
+    network.request = request  # type: ignore[method-assign, assignment]
+    with pytest.raises((Busy, RateLimited, Internal)):
+        await harbour(ada).rotate()
+    sent(await harbour(people["bo"]).send("Meanwhile"))
+    assert (await ada.sync()).faults == (code,)
+    assert texts(ada) == ["Meanwhile"]
+    assert len(commits.pledges(ada.context, harbour(ada).sph)) == 1
+    network.request = real  # type: ignore[method-assign]
+    assert (await ada.sync()).faults == ()
+    assert harbour(ada).info.epoch == 2
 
 
 async def test_a_leave_whose_answer_was_lost(w: World) -> None:

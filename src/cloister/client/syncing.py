@@ -28,14 +28,17 @@ from cloister.client.records import SyncReport
 from cloister.client.replica import Replica
 from cloister.errors import (
     AuthFailed,
+    Busy,
     CheckFailed,
     CloisterError,
     DeviceRetired,
     DeviceRevoked,
     DiskTrouble,
     Forbidden,
+    Internal,
     LogFork,
     LogRollback,
+    RateLimited,
     RelayError,
     Unreachable,
 )
@@ -135,7 +138,8 @@ async def _sphere(ctx: Context, sph: str, tally: Tally) -> None:
     before = rep.history.seq if rep.history is not None else -1
     try:
         await commits.settle_all(ctx, rep)
-    except (LogFork, LogRollback) as error:
+    except (LogFork, LogRollback, Busy, Internal, RateLimited) as error:
+        # A commit that has to wait (its pledge stays) keeps nobody from reading.
         tally.faults.append(error.code)
     rep = ctx.replica(sph)
     if rep.history is None:

@@ -7,8 +7,8 @@
  */
 
 import {
-  AuthFailed, CheckFailed, CloisterError, DeviceRetired, DeviceRevoked, DiskTrouble, Forbidden, LogFork, LogRollback,
-  RelayError, Unreachable,
+  AuthFailed, Busy, CheckFailed, CloisterError, DeviceRetired, DeviceRevoked, DiskTrouble, Forbidden, Internal, LogFork,
+  LogRollback, RateLimited, RelayError, Unreachable,
 } from "../errors.ts";
 import { b64e } from "../protocol/encoding.ts";
 import { KEMS } from "../protocol/roles.ts";
@@ -140,8 +140,9 @@ async function inStep(ctx: Context, sph: string, counted: Tally): Promise<void> 
   try {
     await commits.settleAll(ctx, rep);
   } catch (error) {
-    if (!(error instanceof LogFork || error instanceof LogRollback)) throw error;
-    counted.faults.push(error.code);
+    // A commit that has to wait (its pledge stays) keeps nobody from reading.
+    if (![LogFork, LogRollback, Busy, Internal, RateLimited].some((kind) => error instanceof kind)) throw error;
+    counted.faults.push((error as CloisterError).code);
   }
   if ((await ctx.store.get("sphere", sph)) === undefined) return;
   rep = await replica(ctx, sph);
