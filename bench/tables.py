@@ -249,7 +249,7 @@ a sign). Source: `bench/oracle.py`.
 
 def web() -> str:
     found = _load("web")
-    parts = [part for part in ("sizes", "start", "scroll", "tasks") if part in found]
+    parts = [part for part in ("sizes", "start", "scroll", "scroll-slow", "tasks") if part in found]
     rows = []
     for one in (one for part in parts for one in found[part]):
         answer = {True: "yes", False: "**no**", None: ""}[one.get("ok")]
@@ -265,7 +265,7 @@ def web() -> str:
     return f"""## The application in the browser
 
 Chromium {found["chromium"]} without a screen, a window of 390 by 844, a relay process on the same machine, a sphere of
-{found["messages"]:,} messages. Start, tasks, keys and the second half of scrolling with the page's processor four times
+{found["messages"]:,} messages. Start, tasks, keys and the second run of scrolling with the page's processor four times
 slower; start also with 1.6 Mbit/s and 150 ms. Chromium slows the page's thread only, not the worker that holds the
 keys. kB are 1,000 bytes. Core: from frames in memory to opened payloads, wall time. Source: `bench/web.py`.
 

@@ -1,16 +1,20 @@
 """The budgets of the browser application, measured in Chromium against a real relay, and the core beside Python's.
 
 - sizes: gzipped bytes that page and worker fetch until a visitor can sign in, is signed in, has a sphere open
-- start: a locked device from navigation to an answering lock screen, and from the password to the first messages; the
-  page's processor four times slower, 1.6 Mbit/s, 150 ms. Chromium slows the page's thread only: the derivation of keys,
-  in the worker, has the machine's own speed, and is taken off by the steps that the worker tells
-- scroll: all messages of one sphere by the wheel, to the oldest and back; once more with the slower processor
+- start: a stranger from navigation to the welcome page; a locked device to an answering lock screen, and from the
+  password to the first messages; the page's processor four times slower, 1.6 Mbit/s, 150 ms. Chromium slows the page's
+  thread only: the derivation of keys, in the worker, has the machine's own speed, and is taken off by the steps that
+  the worker tells
+- scroll: all messages of one sphere by the wheel, to the oldest and back
+- scroll-slow: the same with the slower processor
 - tasks: the longest task of the page's thread while signing in and at the first sync; keys; own rows. Slower processor
 - core: ``bench/web_core.py``
 
-Figures without a goal are there to be read. Needs what ``make app`` and ``make test`` need.
+Figures without a goal are there to be read. Needs what ``make app`` and ``make test`` need. Parts may be measured one at
+a time: with --save each one's figures replace those it had, and figures of another machine, browser or number of
+messages go. With --stage the relay's folder is filled once and copied for every run.
 
-    PYTHONPATH=src:. python -m bench.web [--part sizes|start|scroll|tasks|core] [--n 10000] [--save]
+    PYTHONPATH=src:. python -m bench.web [--part NAME]... [--n 10000] [--stage FOLDER] [--save] [--note TEXT]
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import shutil
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -28,12 +33,13 @@ from typing import Any
 from playwright.sync_api import Browser, expect
 
 from bench import results, web_core
-from bench.web_stage import NAME, TITLE, View, chromium, fill, served
+from bench.web_stage import CPU, NAME, TITLE, View, chromium, fill, served
 from tests.browser.acts import button, composer, field, password_of, say, unlock
 
 Rows = list[dict[str, Any]]
 ROW = "document.querySelector('main [role=listitem][data-key]')"
 PASSWORD = "document.querySelector('input[type=password]')"
+WELCOME = "document.querySelector('main h1:not(.unseen)')"
 SIZES = """
 () => performance.getEntriesByType("resource").map((one) => [new URL(one.name).pathname, one.encodedBodySize])
 """
@@ -123,8 +129,21 @@ def derivation(view: View) -> float:
     return float(next((at for at, step in told if at > starts[-1] and step != "keys"), starts[-1]) - starts[-1])
 
 
+def welcome(browser: Browser, server: str) -> float:
+    """Milliseconds until a stranger sees the welcome page; nothing is kept from before."""
+    taken = []
+    for _ in range(5):
+        view = View(browser, server, service_workers="block")
+        view.slow()
+        view.context.add_init_script(f"self.probe.when('seen', () => {WELCOME});")
+        view.page.goto(f"{server}/")
+        taken.append(view.mark("seen"))
+        view.close()
+    return statistics.median(taken)
+
+
 def start(browser: Browser, server: str, sph: str, count: int) -> Rows:
-    found: Rows = []
+    found: Rows = [figure("a stranger sees the welcome page, median of 5", welcome(browser, server), "ms", 1000, 0)]
     for kept, way in (("block", "files from the server"), ("allow", "files kept by the service worker")):
         view = View(browser, server, service_workers=kept)
         to_sign_in(view)
@@ -187,37 +206,43 @@ def _to_the_end(view: View, by: int) -> None:
         still, last = (still + 1, last) if seen == last else (0, seen)
 
 
-def scroll(browser: Browser, server: str, sph: str, count: int) -> Rows:
-    found: Rows = []
-    for cpu, way in ((1, "full speed"), (4, "processor four times slower")):
-        # A device of its own, so that this page has read nothing yet.
-        view = View(browser, server)
-        to_sign_in(view)
-        sign_in(view)
-        open_sphere(view, sph, count)
-        view.slow(cpu, line=False)
-        heap = view.heap()
-        view.page.evaluate("() => { probe.counting = true }")
-        _slowly(view)
-        jump, loads = view.probe("jump"), view.probe("loads")
-        _to_the_end(view, TURN)
-        view.page.evaluate("() => { probe.reset(); probe.counting = true }")
-        _to_the_end(view, -TURN)
-        oldest = view.page.get_by_role("listitem").filter(has_text="Message 0.").count()
-        assert oldest == 1, "the oldest message was not reached"
-        _to_the_end(view, TURN)
-        view.page.evaluate("() => { probe.counting = false }")
-        frames = view.probe("frames")
-        late = sum(one > 20 for one in frames) / len(frames) * 100
-        found += [
-            figure(f"{count:,} messages up and down, frames over 20 ms, {way}", late, "%", 1, 2),
-            figure(f"longest frame, {way}", max(frames), "ms", None, 0),
-            figure(f"most rows in the page, {way}", view.probe("most"), "rows", 80, 0),
-            figure(f"jump when older rows were loaded ({loads} loads), {way}", jump, "px", 1, 2),
-            figure(f"growth of the page's heap, {way}", view.heap() - heap, "MB", 60),
-        ]
-        view.close()
+def _scrolled(browser: Browser, server: str, sph: str, count: int, cpu: int, way: str) -> Rows:
+    # A device of its own, so that this page has read nothing yet.
+    view = View(browser, server)
+    to_sign_in(view)
+    sign_in(view)
+    open_sphere(view, sph, count)
+    view.slow(cpu, line=False)
+    heap = view.heap()
+    view.page.evaluate("() => { probe.counting = true }")
+    _slowly(view)
+    jump, loads = view.probe("jump"), view.probe("loads")
+    _to_the_end(view, TURN)
+    view.page.evaluate("() => { probe.reset(); probe.counting = true }")
+    _to_the_end(view, -TURN)
+    oldest = view.page.get_by_role("listitem").filter(has_text="Message 0.").count()
+    assert oldest == 1, "the oldest message was not reached"
+    _to_the_end(view, TURN)
+    view.page.evaluate("() => { probe.counting = false }")
+    frames = view.probe("frames")
+    late = sum(one > 20 for one in frames) / len(frames) * 100
+    found = [
+        figure(f"{count:,} messages up and down, frames over 20 ms, {way}", late, "%", 1, 2),
+        figure(f"longest frame, {way}", max(frames), "ms", None, 0),
+        figure(f"most rows in the page, {way}", view.probe("most"), "rows", 80, 0),
+        figure(f"jump when older rows were loaded ({loads} loads), {way}", jump, "px", 1, 2),
+        figure(f"growth of the page's heap, {way}", view.heap() - heap, "MB", 60),
+    ]
+    view.close()
     return found
+
+
+def scroll(browser: Browser, server: str, sph: str, count: int) -> Rows:
+    return _scrolled(browser, server, sph, count, 1, "full speed")
+
+
+def scroll_slow(browser: Browser, server: str, sph: str, count: int) -> Rows:
+    return _scrolled(browser, server, sph, count, CPU, "processor four times slower")
 
 
 def _longest(view: View, since: float, until: float) -> float:
@@ -278,8 +303,33 @@ PARTS: dict[str, Callable[[Browser, str, str, int], Rows]] = {
     "sizes": sizes,
     "start": start,
     "scroll": scroll,
+    "scroll-slow": scroll_slow,
     "tasks": tasks,
 }
+
+
+def staged(kept: Path | None, folder: Path, count: int) -> str:
+    """Have ``folder`` hold a filled relay, from ``kept`` if that has one; answers the sphere's name."""
+    if kept is None or not (kept / "sphere").exists():
+        # A loop of its own, in a thread of its own: the browser's is in this one.
+        with ThreadPoolExecutor(1) as apart:
+            sph = apart.submit(asyncio.run, fill(folder, count)).result()
+        (folder / "sphere").write_text(f"{count} {sph}")
+        if kept is not None:
+            shutil.copytree(folder, kept, dirs_exist_ok=True)
+    else:
+        shutil.copytree(kept, folder, dirs_exist_ok=True)
+    held, sph = (folder / "sphere").read_text().split()
+    assert int(held) == count, f"{kept} holds {held} messages"
+    return sph
+
+
+def save(result: dict[str, Any]) -> None:
+    """Write bench/results/web.json: these parts, and those of before that were measured under the same conditions."""
+    path = results.FOLDER / "web.json"
+    before: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    same = all(before.get(name) == result[name] for name in ("machine", "chromium", "messages"))
+    results.save("web", {**(before if same else {}), **result})
 
 
 def main() -> None:
@@ -288,27 +338,29 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=10_000, help="messages in the sphere")
     parser.add_argument("--messages", type=int, default=100_000, help="messages of the core's cold sync")
     parser.add_argument("--members", type=int, default=1000, help="devices of the core's rotation")
-    parser.add_argument("--save", action="store_true", help="write bench/results/web.json")
+    parser.add_argument("--stage", type=Path, help="where the filled relay is kept between runs")
+    parser.add_argument("--save", action="store_true", help="write bench/results/web.json, part by part")
+    parser.add_argument("--note", help="what must be known about this run before it is believed")
     args = parser.parse_args()
     wanted = args.part or [*PARTS, "core"]
-    result: dict[str, Any] = {"machine": results.machine(), "messages": args.n}
     with tempfile.TemporaryDirectory(prefix="bench-web-") as name, chromium() as browser:
         folder = Path(name)
-        result["chromium"] = browser.version
+        about = {"machine": results.machine(), "chromium": browser.version, "messages": args.n}
+        about |= {"note": args.note} if args.note else {}
+
+        def told(part: str, rows: Rows) -> None:
+            print(part, json.dumps(rows, indent=1), flush=True)
+            if args.save:
+                save({**about, part: rows})
+
         if "core" in wanted:
-            result["core"] = web_core.measure(browser, args.messages, args.members)
+            told("core", web_core.measure(browser, args.messages, args.members))
         pages = [part for part in PARTS if part in wanted]
         if pages:
-            # A loop of its own, in a thread of its own: the browser's is in this one.
-            with ThreadPoolExecutor(1) as apart:
-                sph = apart.submit(asyncio.run, fill(folder, args.n)).result()
+            sph = staged(args.stage, folder, args.n)
             with served(folder) as server:
                 for part in pages:
-                    result[part] = PARTS[part](browser, server, sph, args.n)
-                    print(part, json.dumps(result[part], indent=1), flush=True)
-    if args.save:
-        results.save("web", result)
-    print(json.dumps(result, indent=1))
+                    told(part, PARTS[part](browser, server, sph, args.n))
 
 
 if __name__ == "__main__":
