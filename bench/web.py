@@ -10,8 +10,8 @@
 - tasks: the longest task of the page's thread while signing in and at the first sync; keys; own rows. Slower processor
 - core: ``bench/web_core.py``
 
-Figures without a goal are there to be read. Needs what ``make app`` and ``make test`` need. Parts may be measured one at
-a time: with --save each one's figures replace those it had, and figures of another machine, browser or number of
+Figures without a goal are there to be read. Needs what ``make app`` and ``make test`` need. Parts may be measured one
+at a time: with --save each one's figures replace those it had, and figures of another machine, browser or number of
 messages go. With --stage the relay's folder is filled once and copied for every run.
 
     PYTHONPATH=src:. python -m bench.web [--part NAME]... [--n 10000] [--stage FOLDER] [--save] [--note TEXT]
