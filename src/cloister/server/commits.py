@@ -54,8 +54,9 @@ def hint_record(kind: str, sph: str) -> str:
 def send(batch: Batch, account: str, envelope: jws.Envelope, clock: float) -> int:
     """Store one message; returns its position. Checks everything before the first write (STR-005).
 
-    The caller has run ``check_message``: the signature is not looked at again. Raises Forbidden, StaleHead,
-    StaleEpoch, Conflict, BadFormat as ``chain.place``, Busy while tails are settled.
+    The signature is checked here too, in the writer's thread: the library lets other threads run meanwhile, and a
+    group's checks overlap with reading the next one from the sockets. Raises Forbidden, StaleHead, StaleEpoch,
+    Conflict, BadFormat as ``chain.place`` and ``chain.check_signature``, Busy while tails are settled.
     """
     header = envelope.header
     sphere = batch.spheres.get(batch.conn, header["sph"])
@@ -64,6 +65,7 @@ def send(batch: Batch, account: str, envelope: jws.Envelope, clock: float) -> in
     author = sphere.state.author(header["kid"])
     if author is None or author.id != account:
         raise Forbidden("sphere")
+    chain.check_signature(sphere.state, envelope)
     held = sphere.hold.get(account)
     if held is not None:
         if clock < held:
@@ -76,17 +78,6 @@ def send(batch: Batch, account: str, envelope: jws.Envelope, clock: float) -> in
             return again
     new = chain.place(sphere.state, sphere.digests, envelope, last.head if last else None)
     return _append_message(batch, sphere, header["kid"], envelope, new)
-
-
-def check_message(state: SphereState, account: str, envelope: jws.Envelope) -> None:
-    """What needs no writer: the author is a device of the caller, and signed this (CHN-001, CHN-008).
-
-    Raises Forbidden, BadFormat.
-    """
-    author = state.author(envelope.header["kid"])
-    if author is None or author.id != account:
-        raise Forbidden("sphere")
-    chain.check_signature(state, envelope)
 
 
 def rows_after(conn: Connection, n: int, after: int, limit: int) -> list[Any]:

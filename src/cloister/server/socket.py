@@ -31,7 +31,7 @@ from cloister.errors import (
 )
 from cloister.protocol import jws
 from cloister.server import commits, inbox
-from cloister.server.core import Relay, View
+from cloister.server.core import Relay
 from cloister.server.hub import INBOX
 from cloister.server.line import EXTENSION, Line
 from cloister.server.records import (
@@ -269,10 +269,9 @@ class Socket:
         if self._in_flight >= MAX_IN_FLIGHT:
             return False
         try:
-            view = self._relay.view_at_hand(envelope.header["sph"], self.account, self.dv)
-            if view is None:
+            if self._relay.view_at_hand(envelope.header["sph"], self.account, self.dv) is None:
                 return False
-            self._post(i, envelope, view)
+            self._post(i, envelope)
         except RelayError as fault:
             self.record(refusal(i, fault))
         return True
@@ -282,14 +281,14 @@ class Socket:
             self._room.clear()
             await self._room.wait()
         try:
-            self._post(i, envelope, await self._relay.view_for(envelope.header["sph"], self.account, self.dv))
+            await self._relay.view_for(envelope.header["sph"], self.account, self.dv)
+            self._post(i, envelope)
         except RelayError as fault:
             self.record(refusal(i, fault))
 
-    def _post(self, i: int, envelope: jws.Envelope, view: View) -> None:
-        """Check a message and queue it for the writer. Raises RelayError."""
+    def _post(self, i: int, envelope: jws.Envelope) -> None:
+        """Queue a message for the writer. Raises Busy."""
         relay, account = self._relay, self.account
-        commits.check_message(view.state, account, envelope)
         clock = relay.clock()
 
         def done(outcome: Any) -> None:
