@@ -21,7 +21,9 @@ PLACES = ("inbox", "spheres", "you", "new", "settings", "settings/display", "set
           "settings/sessions", "settings/password", "settings/browser", "settings/keys", "admin", "admin/health",
           "admin/people", "admin/signup", "s/harbour", "s/harbour/t/m7", "s/harbour/people", "s/harbour/invite",
           "s/harbour/security", "s/canteen", "s/board", "s/board/people",
-          "s/square", "s/square/security", "p/sp-4kT~12~x9fQ", "s/stopped", "s/changed", "s/waiting", "s/empty", "s/rtl", "s/long", "join", "nowhere")  # fmt: skip
+          "s/square", "s/square/security", "s/firm/security", "s/works", "s/works/people",
+          "s/works/security", "p/sp-4kT~12~x9fQ", "s/stopped", "s/changed", "s/waiting", "s/empty", "s/rtl", "s/long",
+          "join", "nowhere")  # fmt: skip
 # States that show that something is on its way, for ever.
 UNSETTLED = ("slow", "loading")
 

@@ -36,6 +36,8 @@ export const SPHERES: readonly SphereInfo[] = [
   sphere("board", "Board", { requests: 1, role: "admin", members: 3 }),
   sphere("canteen", "Canteen", { mode: "open", unread: 2, members: 12 }),
   sphere("square", "Square", { mode: "public", members: 12, role: "owner" }),
+  sphere("firm", "Firm", { kind: "org", role: "owner", members: 9 }),
+  sphere("works", "Works council", { org: "firm", role: "owner", members: 4 }),
   sphere("stopped", "Night watch", { stop: stop("stopped", "C_LOG_FORK") }),
   sphere("changed", "Rope and tackle", { stop: stop("changed", "C_KEY_CHANGED") }),
   sphere("waiting", "Charts", { waiting: 2, marked: true }),

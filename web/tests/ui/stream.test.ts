@@ -92,6 +92,17 @@ describe("notices", () => {
     expect(texts(linesOf(removed))[1]).toContain("somebody was removed");
   });
 
+  test("where the keys come from an organisation's nothing is said about what somebody cannot read (CLT-062)", () => {
+    const rows = [
+      notice(1, "remove", { whoName: "Cy", who: "id-cy" }), row(2), notice(60, "epoch", { why: ["removed"], epoch: 4 }), row(61),
+      notice(90, "leave", { by: "id-bo", byName: "Bo", who: "id-bo", whoName: "Bo" }), row(91), notice(150, "epoch", { why: ["left"], epoch: 5 }),
+      row(151), notice(200, "epoch", { why: ["device"], epoch: 6 }),
+    ];
+    const promises = /cannot read|can read nothing|keeps what/;
+    expect(texts(linesOf(rows, { org: true })).join(" ")).not.toMatch(promises);
+    expect(texts(linesOf(rows)).filter((text) => promises.test(text))).toHaveLength(4);
+  });
+
   test("every operation has words, own acts say you, and only the end of encryption has its colour", () => {
     const ops = ["create", "add", "remove", "leave", "role", "mode", "delivery", "custody", "policy", "meta", "epoch", "device add", "device revoke", "identity"];
     for (const op of ops) {

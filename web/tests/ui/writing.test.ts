@@ -74,6 +74,8 @@ describe("encrypted and open differ", () => {
     const open = carriers(sphere({ mode: "open" }), false, false);
     expect(closed).toEqual({ open: false, placeholder: "Message, encrypted for 4 people", short: "Message, encrypted", send: "Send" });
     expect(open).toEqual({ open: true, placeholder: "Open message, the server can read it", short: "Open message", send: "Send openly" });
+    expect(carriers(sphere({ org: "firm" }), false, false, "Firm").placeholder).toBe("Message, encrypted for those in Firm");
+    expect(carriers(sphere({ org: "firm", mode: "open" }), false, false, "Firm").placeholder).toBe(open.placeholder);
     expect(carriers(sphere({ members: 1 }), true, false).placeholder).toContain("Comment");
     expect(carriers(sphere({ mode: "public" }), true, false).open).toBe(true);
     expect(carriers(sphere(), false, true).send).toBe("Save");
@@ -98,6 +100,7 @@ describe("stops", () => {
   });
   test("the list says the weightiest first, and nothing where all is well", () => {
     expect(notesOf(sphere())).toEqual([]);
+    expect(notesOf(sphere({ kind: "org" })).concat(notesOf(sphere({ org: "firm" }), "Firm")).map((one) => one.text)).toEqual(["organisation", "Firm"]);
     const many = notesOf(sphere({ stop: stop("C_LOG_FORK"), mode: "open", requests: 1, waiting: 2 }));
     expect(many.map((one) => one.kind)).toEqual(["stop", "", "", "open"]);
   });

@@ -36,6 +36,8 @@ interface Wanted {
   readonly firstUnread?: string | undefined;
   /** Why messages of an epoch are closed. */
   readonly closed?: (epoch: number) => Closed;
+  /** The sphere's keys come from an organisation's. */
+  readonly org?: boolean;
 }
 
 export function linesOf(rows: readonly Row[], wanted: Wanted = {}): readonly Line[] {
@@ -71,7 +73,7 @@ function lineOf(row: Row, common: Common, before: Line | undefined, left: string
   if (row.row === "gap") return { ...common, is: "gap", gap: row.gap };
   if (row.row === "notice") {
     const { notice } = row;
-    return { ...common, is: "notice", notice, told: told(notice, wentBefore(notice, left)) };
+    return { ...common, is: "notice", notice, told: told(notice, wentBefore(notice, left), wanted.org) };
   }
   const { message } = row;
   if (message.state === "unreadable") {

@@ -10,12 +10,15 @@ export interface Note {
   readonly text: string;
 }
 
-export function notesOf(sphere: SphereInfo): readonly Note[] {
+/** `org`: how the sphere's organisation is called, "" without one. */
+export function notesOf(sphere: SphereInfo, org = ""): readonly Note[] {
   const notes: Note[] = [];
   if (sphere.stop !== undefined) notes.push({ kind: "stop", text: say("word.stopped") });
   if (sphere.status === "asked") notes.push({ kind: "", text: say("spheres.asked") });
   if (sphere.requests > 0) notes.push({ kind: "", text: say("count.asking", { n: sphere.requests }) });
   if (sphere.waiting > 0) notes.push({ kind: "", text: say("count.waiting", { n: sphere.waiting }) });
   if (sphere.mode !== "e2ee") notes.push({ kind: "open", text: say("word.open") });
+  if (sphere.kind === "org") notes.push({ kind: "", text: say("org.word") });
+  if (org !== "") notes.push({ kind: "", text: org });
   return notes;
 }

@@ -29,13 +29,16 @@ export function completes(before: Notice, notice: Notice): boolean {
 
 const ROLES = "notice.role";
 
-/** A notice in words. `left`: who went before a new key, by name, for the line of that key. */
-export function told(notice: Notice, left: readonly string[] = []): Told {
+/**
+ * A notice in words. `left`: who went before a new key, by name, for the line of that key. `org`: the keys come from an
+ * organisation's, so nothing is said about what somebody removed here can no longer read (CLT-062).
+ */
+export function told(notice: Notice, left: readonly string[] = [], org = false): Told {
   const by = notice.mine ? say("notice.you") : notice.byName;
   const self = notice.who === notice.by;
   const who = self && notice.mine ? say("word.you") : notice.whoName;
   const open = notice.op === "mode" && notice.mode !== "e2ee";
-  return { text: say(wordsFor(notice, self, left), values(notice, by, who, left)), open };
+  return { text: say(wordsFor(notice, self, left, org), values(notice, by, who, left)), open };
 }
 
 function values(notice: Notice, by: string, who: string, left: readonly string[]): Record<string, string | number> {
@@ -43,11 +46,13 @@ function values(notice: Notice, by: string, who: string, left: readonly string[]
   return { by, who, n: notice.epoch, role, names: left.join(", ") };
 }
 
-function wordsFor(notice: Notice, self: boolean, left: readonly string[]): string {
+function wordsFor(notice: Notice, self: boolean, left: readonly string[], org: boolean): string {
   const { op, mode, why, mine } = notice;
   switch (op) {
     case "add":
       return self ? "notice.came" : "notice.add";
+    case "remove":
+      return org ? "notice.remove-org" : "notice.remove";
     case "role":
       return ROLES;
     case "mode":
@@ -58,6 +63,7 @@ function wordsFor(notice: Notice, self: boolean, left: readonly string[]): strin
     case "device revoke":
       return `notice.${op.replace(" ", "-")}${mine ? "-mine" : ""}`;
     case "epoch":
+      if (org && reason(why) !== "first" && reason(why) !== "asked") return "notice.epoch-org";
       if (left.length > 0) return "notice.epoch-left";
       return reason(why) === "asked" && mine ? "notice.epoch-asked-mine" : `notice.epoch-${reason(why)}`;
     default:

@@ -79,12 +79,14 @@ export interface Carriers {
   readonly send: string;
 }
 
-export function carriers(sphere: SphereInfo, thread: boolean, editing: boolean): Carriers {
+/** `org`: how the organisation is called whose people can open what is written. */
+export function carriers(sphere: SphereInfo, thread: boolean, editing: boolean, org = ""): Carriers {
   const open = sphere.mode !== "e2ee";
   const kind = thread ? "comment" : "message";
   const send = editing ? "composer.save" : open ? "composer.send-open" : "composer.send";
   const words = `composer.${kind}${open ? "-open" : ""}`;
-  return { open, placeholder: say(words, { n: sphere.members }), short: say(`${words}-short`), send: say(send) };
+  const whom = open || org === "" ? say(words, { n: sphere.members }) : say(`composer.${kind}-org`, { org });
+  return { open, placeholder: whom, short: say(`${words}-short`), send: say(send) };
 }
 
 /** What waits of a sphere and asks first, the oldest. */
