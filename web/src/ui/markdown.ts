@@ -79,6 +79,14 @@ function paragraph(lines: readonly string[], from: number, out: Block[], depth: 
   return at;
 }
 
+const SIGNS = /[`*_[hH@]/g;
+
+/** Where the next sign stands that may begin something, or the end. */
+function nextSign(text: string, from: number): number {
+  SIGNS.lastIndex = from;
+  return SIGNS.exec(text)?.index ?? text.length;
+}
+
 /** What stands at `at`, and where the text goes on after it. */
 type Found = readonly [Inline, number] | undefined;
 
@@ -89,8 +97,9 @@ export function inline(text: string, depth = 0): Inline[] {
   while (at < text.length) {
     const found = special(text, at, depth);
     if (found === undefined) {
-      plain += text[at]!;
-      at += 1;
+      const next = nextSign(text, at + 1);
+      plain += text.slice(at, next);
+      at = next;
       continue;
     }
     if (plain !== "") out.push({ is: "text", text: plain });

@@ -64,8 +64,16 @@ function template(id: string, values: Values): string {
   throw new Error(`a fault is not a text: ${id}`);
 }
 
-/** The pieces of a template. `{{` and `}}` stand for braces. */
-export function cut(text: string): Piece[] {
+const cuts = new Map<string, readonly Piece[]>();
+
+/** The pieces of a template, of which there are as many as texts. `{{` and `}}` stand for braces. */
+export function cut(text: string): readonly Piece[] {
+  const found = cuts.get(text) ?? cutNow(text);
+  cuts.set(text, found);
+  return found;
+}
+
+function cutNow(text: string): readonly Piece[] {
   const pieces: Piece[] = [];
   let at = 0;
   for (const found of text.matchAll(/\{\{|\}\}|\{(\w+)\}/g)) {

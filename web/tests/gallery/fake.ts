@@ -146,7 +146,7 @@ export function fake(w: World): { api: Api; subscribe: (hear: (event: PageEvent)
       return one;
     },
     setMeta: async (sph, changes) => change(sph, changes),
-    policy: async () => ({ join: "approve", history: "all", retention: 0, plaintext: false, guests: "talk", T: 604_800, kem_min: "xwing" }),
+    policy: async (sph) => ({ join: "approve", history: "all", retention: 0, plaintext: sph === "harbour", guests: "talk", T: 604_800, kem_min: "xwing" }),
     setPolicy: async () => wait(300),
     setMode: async (sph, mode) => change(sph, { mode }),
     acceptMode: async (sph) => change(sph, { switched: undefined }),
@@ -251,7 +251,10 @@ export function fake(w: World): { api: Api; subscribe: (hear: (event: PageEvent)
       return 2;
     },
     declineOlder: async (_sph, id) => void (w.wishes = w.wishes.filter((one) => one.id !== id)),
-    askLive: async () => ({ name: "ask", reached: 1 }),
+    askLive: async (sph) => {
+      setTimeout(() => tell({ event: "KeyOffered", sph, name: "ask", id: "id-bo", who: "Bo", digits: "418207" }), w.delay);
+      return { name: "ask", reached: 1 };
+    },
     transfers: async () => (w.settings["asks"] as readonly KeyAsked[] | undefined) ?? [],
     giveLive: async () => undefined,
     endLive: async () => undefined,

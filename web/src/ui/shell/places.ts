@@ -13,6 +13,7 @@ const PLACES = {
   "sphere/Thread": () => import("../sphere/Thread.svelte"),
   "sphere/SphereList": () => import("../sphere/SphereList.svelte"),
   "sphere/NewSphere": () => import("../sphere/NewSphere.svelte"),
+  "sphere/Openly": () => import("../sphere/Openly.svelte"),
   "people/People": () => import("../people/People.svelte"),
   "security/Security": () => import("../security/Security.svelte"),
   "screens/Settings": () => import("../screens/Settings.svelte"),

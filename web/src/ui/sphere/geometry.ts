@@ -59,6 +59,16 @@ export function toDraw(tops: Float64Array, top: number, height: number, most = M
   return { from, to };
 }
 
+/**
+ * Of the rows to draw those that are drawn while there is room for `count` only: side by side, from the end if that is
+ * followed, else from the first in view.
+ */
+export function firstOf(span: Span, seen: Span, count: number, fromEnd: boolean): Span {
+  if (span.to - span.from <= count) return span;
+  const from = fromEnd ? span.to - count : Math.min(seen.from, span.to - count);
+  return { from, to: from + count };
+}
+
 export interface Anchor {
   readonly key: string;
   readonly edge: "top" | "bottom";
