@@ -106,7 +106,7 @@ export class Client extends Household implements Api {
   confirm: Api["confirm"] = async (sph, id, confirmed) => (await inside()).confirm(this.context, sph, id, confirmed);
   invite: Api["invite"] = async (sph, options): Promise<InviteLink> => (await inside()).invite(this.context, sph, options);
   candidates: Api["candidates"] = async (sph) => (await invited()).candidates(this.context, sph);
-  invitations: Api["invitations"] = async () => (await invited()).waiting(this.context);
+  invitations: Api["invitations"] = async () => overview.invitations(this.context);
   acceptInvitation: Api["acceptInvitation"] = async (id) => (await inside()).acceptInvitation(this.context, id);
   declineInvitation: Api["declineInvitation"] = async (id) => (await invited()).decline(this.context, id);
   missing: Api["missing"] = async (sph) => (await inside()).missing(this.context, sph);

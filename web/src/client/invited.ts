@@ -17,6 +17,7 @@ import { type Context, now, replica } from "./context.ts";
 import * as joining from "./joining.ts";
 import * as keys from "./keys.ts";
 import * as links from "./links.ts";
+import { INVITED } from "./overview.ts";
 import * as people from "./people.ts";
 import type { Invitation, Person } from "./records.ts";
 import * as renewing from "./renewing.ts";
@@ -28,7 +29,6 @@ const KEPT = 32;
 export const PER_SENDER = 8;
 /** Seconds after which a letter is not taken any more, and what was answered is forgotten. */
 export const LIFE = 30 * 86_400;
-const PREFIX = "invited/";
 
 /** A row of the table `todo`; `link` is empty once it was answered. */
 interface Row {
@@ -100,8 +100,8 @@ export async function take(ctx: Context, letter: Letter, sender: Device): Promis
   const id = b64e(sha256(textBytes(`${author.id}.${link.sph}.${b64e(link.jti)}`))).slice(0, 22);
   if (link.origin !== ctx.relay.origin) return;
   await ctx.store.step(async (tx) => {
-    if ((await tx.get("todo", PREFIX + id)) !== undefined) return;
-    tx.put("todo", PREFIX + id, { link: invitation.emit(link), by: author.id, via: letter.sph, at } satisfies Row);
+    if ((await tx.get("todo", INVITED + id)) !== undefined) return;
+    tx.put("todo", INVITED + id, { link: invitation.emit(link), by: author.id, via: letter.sph, at } satisfies Row);
     await prune(tx, at);
     const shown = (await waiting(ctx, tx)).find((one) => one.id === id);
     if (shown !== undefined) tx.events.push({ event: "Invited", sph: "", invitation: shown });
@@ -109,7 +109,7 @@ export async function take(ctx: Context, letter: Letter, sender: Device): Promis
 }
 
 async function prune(tx: Tx, at: number): Promise<void> {
-  const rows = (await tx.list<Row>("todo", { prefix: PREFIX })).map(([name, row]) => ({ name: String(name), ...row }));
+  const rows = (await tx.list<Row>("todo", { prefix: INVITED })).map(([name, row]) => ({ name: String(name), ...row }));
   const gone = rows.filter((row) => at - row.at > LIFE).map((row) => row.name);
   const open = rows.filter((row) => row.link !== "").sort((one, other) => other.at - one.at || ascending(other.name, one.name));
   const of = new Map<string, number>();
@@ -125,14 +125,14 @@ export async function waiting(ctx: Context, from: Pick<Tx, "list" | "get" | "by"
   const own = await from.by<{ sph: string; state: string }>("request", "mine", { prefix: [1] });
   const asked = new Set(own.filter(([, row]) => row.state === "asked").map(([, row]) => row.sph));
   const found: Invitation[] = [];
-  for (const [name, row] of await from.list<Row>("todo", { prefix: PREFIX })) {
+  for (const [name, row] of await from.list<Row>("todo", { prefix: INVITED })) {
     if (row.link === "" || now(ctx) - row.at > LIFE) continue;
     const { sph, label } = invitation.parse(row.link);
     if (asked.has(sph) || (await from.get<Note>("sphere", sph))?.status === "active") continue;
     const state = (await from.get("sphere", row.via)) === undefined ? undefined : (await replica(ctx, row.via, from)).state;
     const by = await people.nameOf(from, state, row.by);
     found.push({
-      id: String(name).slice(PREFIX.length), sph, label: people.clean(label), by: row.by, name: by, via: row.via, at: row.at,
+      id: String(name).slice(INVITED.length), sph, label: people.clean(label), by: row.by, name: by, via: row.via, at: row.at,
     });
   }
   return found.sort((one, other) => one.at - other.at || ascending(one.id, other.id));
@@ -140,14 +140,14 @@ export async function waiting(ctx: Context, from: Pick<Tx, "list" | "get" | "by"
 
 async function rowOf(ctx: Context, id: string): Promise<Row> {
   const shown = (await waiting(ctx)).some((one) => one.id === id);
-  const row = shown ? await ctx.store.get<Row>("todo", PREFIX + id) : undefined;
+  const row = shown ? await ctx.store.get<Row>("todo", INVITED + id) : undefined;
   if (row === undefined) throw new NotFound("no such invitation");
   return row;
 }
 
 /** The secret goes; that it was answered stays, so that the same letter again changes nothing. */
 function answered(ctx: Context, id: string, row: Row): Promise<void> {
-  return ctx.store.step(async (tx) => tx.put("todo", PREFIX + id, { ...row, link: "" }));
+  return ctx.store.step(async (tx) => tx.put("todo", INVITED + id, { ...row, link: "" }));
 }
 
 /** Ask to join by an invitation that came; the request's hash. Throws NotFound, Forbidden when it is closed. */

@@ -1,7 +1,8 @@
 /**
  * What an open profile shows at once: its spheres, the inbox, who is in a sphere, who asks for something.
  *
- * Apart from `sphere.ts`, which is loaded when something is done in a sphere. Spec: CLT-011, CLT-018, CLT-023, CLT-041.
+ * Apart from `sphere.ts`, which is loaded when something is done in a sphere. Spec: CLT-011, CLT-018, CLT-023, CLT-041,
+ * CLT-053.
  */
 
 import { CheckFailed, RelayError, Unreachable, part } from "../errors.ts";
@@ -12,12 +13,14 @@ import * as joining from "./joining.ts";
 import { writer } from "./locks.ts";
 import * as memory from "./memory.ts";
 import * as persons from "./people.ts";
-import type { KeyWish, Pending, Person, Request, Row, SphereInfo, SphereStatus, Switch } from "./records.ts";
+import type { Invitation, KeyWish, Pending, Person, Request, Row, SphereInfo, SphereStatus, Switch } from "./records.ts";
 import { type Note, type Replica, known, sendingKey, statusOf, stopOf } from "./replica.ts";
 import * as syncing from "./syncing.ts";
 import * as timeline from "./timeline.ts";
 
 const PRESENT = ["active", "asked"];
+/** What the names of invitations begin with, in the table `todo`. */
+export const INVITED = "invited/";
 
 // spheres --------------------------------------------------------------------------------------------------------------
 
@@ -122,4 +125,10 @@ export async function wishes(ctx: Context, sph: string): Promise<KeyWish[]> {
   const rep = await replica(ctx, sph);
   // Without one the part that answers them is not needed.
   return rep.note["wishes"] === undefined ? [] : (await part(import("./older.ts"))).wishes(ctx, rep);
+}
+
+/** Invitations that were sent to this account and are not answered yet, oldest first (CLT-053). */
+export async function invitations(ctx: Context): Promise<Invitation[]> {
+  const some = await ctx.store.list("todo", { prefix: INVITED, limit: 1 });
+  return some.length === 0 ? [] : (await part(import("./invited.ts"))).waiting(ctx);
 }
