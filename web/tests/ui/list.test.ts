@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 
-import { MOST, anchorsOf, inView, rowAt, scrollFor, toDraw, toShow, topsOf } from "../../src/ui/sphere/geometry.ts";
+import { MOST, anchorsOf, firstOf, inView, rowAt, scrollFor, toDraw, toShow, topsOf } from "../../src/ui/sphere/geometry.ts";
 import { batched } from "../../src/ui/sphere/live.ts";
 
 const keysOf = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, n) => `k${from + n}`);
@@ -37,6 +37,20 @@ describe("places", () => {
     }
     const tiny = topsOf(Array.from({ length: 1000 }, () => 12), 0);
     expect(toDraw(tiny, 3000, 900).to - toDraw(tiny, 3000, 900).from).toBe(MOST);
+  });
+
+  test("a list that opens draws rows side by side, more and more of them, and the first in view or the last at once", () => {
+    const [all, seen] = [{ from: 100, to: 150 }, { from: 110, to: 122 }];
+    const drawn = (count: number, fromEnd: boolean): number[] => {
+      const { from, to } = firstOf(all, seen, count, fromEnd);
+      return [from, to];
+    };
+    expect([6, 12, 48, 50, 80].map((count) => drawn(count, true))).toEqual([
+      [144, 150], [138, 150], [102, 150], [100, 150], [100, 150],
+    ]);
+    expect([6, 12, 42, 50, 80].map((count) => drawn(count, false))).toEqual([
+      [110, 116], [110, 122], [108, 150], [100, 150], [100, 150],
+    ]);
   });
 
   test("a row is brought into view by the least scrolling", () => {
