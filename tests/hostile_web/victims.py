@@ -94,6 +94,18 @@ class Victim(Protocol):
         """Ask the relay what it is; the code it was refused with."""
         ...
 
+    async def revoke(self, dv: str) -> str:
+        """Shut one of the own devices out; the code it was refused with."""
+        ...
+
+    async def ask_in(self, link: str) -> str:
+        """Ask to be let in by a link; the code it was refused with."""
+        ...
+
+    async def sign_in_anew(self, login: str, password: str) -> str:
+        """Sign in on a fresh profile of the same machine; the code it was refused with."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -103,6 +115,7 @@ class Terminal:
 
     hw: HostileWorld
     dv: str = ""
+    _fresh: int = 0
 
     @property
     def client(self) -> Client:
@@ -154,6 +167,17 @@ class Terminal:
 
     async def server(self) -> str:
         return await _code(self.client.server_info())
+
+    async def revoke(self, dv: str) -> str:
+        return await _code(self.client.revoke_device(dv, PASSWORD.format("bo")))
+
+    async def ask_in(self, link: str) -> str:
+        return await _code(self.client.join(link))
+
+    async def sign_in_anew(self, login: str, password: str) -> str:
+        self._fresh += 1
+        fresh = await self.hw.open(f"bo-fresh{self._fresh}")
+        return await _code(fresh.sign_in(login, password, device_name="fresh"))
 
     async def close(self) -> None:
         return None
@@ -262,6 +286,19 @@ class Browser:
 
     async def server(self) -> str:
         return await self._code("serverInfo")
+
+    async def revoke(self, dv: str) -> str:
+        return await self._code("revokeDevice", dv, PASSWORD.format("bo"))
+
+    async def ask_in(self, link: str) -> str:
+        return await self._code("join", link.partition("#")[2])
+
+    async def sign_in_anew(self, login: str, password: str) -> str:
+        fresh = Browser(self.hw, self.program, self.address)
+        try:
+            return await fresh._code("signIn", login, password, "fresh")
+        finally:
+            await fresh.close()
 
     async def _code(self, method: str, *values: Any) -> str:
         try:
