@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import nullcontext, suppress
+from typing import Any
+
 import pytest
 
 from cloister.account import credentials, slot_names, slots
 from cloister.account.keys import Roots
-from cloister.client import Client, acts, keys, memory
+from cloister.client import Client, acts, enrol, keys, memory
 from cloister.client.context import Context
+from cloister.errors import Forbidden, UsageError
+from cloister.protocol import entry, jws, p2p
 from cloister.protocol.encoding import b64d, b64e
 from cloister.protocol.keylog import KeyLog
-from tests.hostile.world import HostileWorld
+from cloister.sphere import invitation
+from cloister.sphere.share import Party
+from tests.hostile.world import ADDRESSES, HostileWorld, digest_of
 from tests.scenarios.world import PASSWORD, harbour
 
 THEIRS = bytes(range(32))
@@ -107,3 +115,96 @@ async def test_slots_spoiled_in_advance_are_written_again_under_the_next_master_
         found = await ctx.relay.slot(slot_names.epoch(sph, n))
         assert found.mkv == 2
         assert slots.open_epoch(ctx.mk, ctx.id, sph, n, b64d(found.bytes)) == ctx.replica(sph).keys[n].secret
+
+
+async def _stolen_phone(hw: HostileWorld) -> tuple[Client, Client, Client]:
+    """Ada, Bo, and Bo's phone in a thief's hands; Ada's client has read that Bo revoked it."""
+    people = await hw.sphere_of("ada", "bo")
+    ada, bo = people["ada"], people["bo"]
+    phone = await hw.second_device("bo", "bo-phone")
+    for one in (bo, ada, phone):
+        await one.sync()
+    return ada, bo, phone
+
+
+async def _revoke(ada: Client, bo: Client, dv: str) -> None:
+    await bo.revoke_device(dv, PASSWORD.format("bo"))
+    for _ in range(2):
+        await bo.sync()
+        await ada.sync()
+    assert dv in memory.revoked(ada.context)
+
+
+def _posted(hw: HostileWorld, since: int, path: str) -> list[dict[str, Any]]:
+    calls = hw.liar.calls[since:]
+    return [json.loads(one.body) for one in calls if one.method == "POST" and one.path.endswith(path)]
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+async def test_a_link_lets_no_device_in_that_is_known_as_revoked(
+    hw: HostileWorld, monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    """CLT-007, CLT-018: the relay shows the thief's request by a link made for Bo himself; neither the link lets it in
+    nor a person. Control: without a look at what is revoked the phone gets a share of the running key."""
+    ada, bo, phone = await _stolen_phone(hw)
+    thief, dv = phone.context, phone.account.dv
+    ik, certs, renew = *memory.identity(thief), memory.renewed(thief)
+    await _revoke(ada, bo, dv)
+    board = await ada.create_sphere("Board")
+    link = invitation.parse((await board.invite(to="bo")).url)
+    own = [one for one in certs if jws.decode(one, "sph-dev+1").body["dv"] == dv]
+    asked = enrol.join_request(
+        thief.keys, name="bo", ik=ik, certs=own, link=link, now=thief.now(), rng=thief.rng, renew=renew
+    )
+    shown = {"joins": [{"h": digest_of(asked), "jws": asked, "exp": thief.now() + 86400}]}
+    hw.liar.lie(rf"GET /v1/spheres/{board.sph}/joins", lambda body: shown, address=ADDRESSES["ada"])
+    if not guarded:
+        monkeypatch.setattr(memory, "revoked", lambda ctx: set())
+    since = len(hw.liar.calls)
+    await ada.sync()
+    if guarded:
+        (request,) = await board.requests()
+        assert request.code == "C_NOT_MEMBER"
+        with pytest.raises(UsageError):
+            await board.admit(request, confirmed=True)
+    shares = [one["dv"] for commit in _posted(hw, since, f"{board.sph}/commits") for one in commit["wraps"]]
+    assert (dv in shares) is not guarded
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+async def test_no_invitation_goes_to_a_device_that_is_known_as_revoked(
+    hw: HostileWorld, monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    """CLT-007, CLT-053: the relay keeps the revocation back in one sphere, which so has most of his devices; no letter
+    goes to the phone. Control: without a look at what is revoked the thief holds the link's secret."""
+    ada, bo, phone = await _stolen_phone(hw)
+    canteen = await ada.create_sphere("Canteen")
+    await bo.join((await canteen.invite()).url)
+    (request,) = await canteen.requests()
+    await canteen.admit(request)
+    for one in (bo, phone, ada, bo, phone, ada):
+        await one.sync()
+    assert len(canteen._state.devices_of(bo.account.id)) == 2
+    held = canteen.info.seq
+
+    def before(body: dict[str, Any]) -> dict[str, Any]:
+        kept = [one for one in body["entries"] if entry.decode(one).seq <= held]
+        return {"entries": kept, "head": {"seq": held, "h": b64e(entry.decode(kept[-1]).digest)}} if kept else body
+
+    hw.liar.lie(rf"GET /v1/spheres/{canteen.sph}/log", before, address=ADDRESSES["ada"])
+    hw.liar.lie(rf"GET /v1/spheres/{canteen.sph}/items", lambda body: {**body, "items": []}, address=ADDRESSES["ada"])
+    await _revoke(ada, bo, phone.account.dv)
+    board = await ada.create_sphere("Board")
+    if not guarded:
+        monkeypatch.setattr(memory, "revoked", lambda ctx: set())
+    since = len(hw.liar.calls)
+    with nullcontext() if guarded else suppress(Forbidden):  # refused by this relay; one that colludes passes it on
+        await board.invite(to="bo")
+    letters = {one["to"][0]: p2p.decode(one["jws"]) for one in _posted(hw, since, "/inbox")}
+    assert bo.account.dv in letters or not guarded
+    assert (phone.account.dv in letters) is not guarded
+    if not guarded:
+        one, thief = letters[phone.account.dv], phone.context
+        author, here = Party(ada.account.id, ada.account.dv), Party(thief.id, thief.dv)
+        found = invitation.open(one.body, one.sph, one.jti, author, here, thief.keys.kem, [thief.keys.de_seed])
+        assert (found.sph, bool(found.seed)) == (board.sph, True)

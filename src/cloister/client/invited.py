@@ -11,7 +11,7 @@ import json
 from typing import Any, Final
 
 from cloister import crypto
-from cloister.client import joining, keys, people, renewing
+from cloister.client import joining, keys, memory, people, renewing
 from cloister.client.context import Context
 from cloister.client.events import Invited
 from cloister.client.records import Invitation, Person
@@ -57,8 +57,14 @@ def _spheres(ctx: Context) -> list[Replica]:
 
 
 def ways(ctx: Context, member: str) -> tuple[str, list[Device]]:
-    """The common sphere in which this person has the most devices, and these. Raises NotFound without one."""
-    found = [(rep.sph, [d for d in rep.known[0].active_devices() if d.owner == member]) for rep in _spheres(ctx)]
+    """The common sphere in which this person has the most devices, and these; none that was seen as revoked anywhere
+    (CLT-007). Raises NotFound without one."""
+    gone = memory.revoked(ctx)
+
+    def theirs(state: SphereState) -> list[Device]:
+        return [d for d in state.active_devices() if d.owner == member and d.dv not in gone]
+
+    found = [(rep.sph, theirs(rep.known[0])) for rep in _spheres(ctx)]
     found = sorted(((sph, devices) for sph, devices in found if devices), key=lambda one: (-len(one[1]), one[0]))
     if not found:
         raise NotFound("no sphere in common")

@@ -244,6 +244,8 @@ def _judge(ctx: Context, rep: Replica, h: str, compact: str) -> Request | None:
         code = "C_EXPIRED"
     role = invite.role if invite is not None and request.by_link else "member"
     safety = digits.safety_number(ctx.id, request.id)
+    if memory.revoked(ctx) & request.kems.keys():
+        code = "C_NOT_MEMBER"  # CLT-007: whoever asks holds the key of a device that was taken from its account
     weak = any(KEM_RANK[kem] < KEM_RANK[state.policy.kem_min] for kem, _ in request.kems.values())
     return Request(
         h, rep.sph, request.name, request.id, request.by_link, role, request.iat, request.exp, safety, code, weak
@@ -262,7 +264,7 @@ def _open_invite(state: SphereState, compact: str, now: int) -> Invite | None:
 async def admit(ctx: Context, rep: Replica, h: str, *, confirmed: bool, role: str = "member") -> str:
     """Admit the author of request ``h`` as the sphere's writer; returns the member's handle (CLT-018).
 
-    Raises NotFound, UsageError when nothing proves who asks and nobody confirmed it.
+    Raises NotFound, UsageError when nothing proves who asks and nobody confirmed it, or a device that asks is revoked.
     """
     await commits.settle_all(ctx, rep)
     rep = ctx.replica(rep.sph)
@@ -272,6 +274,8 @@ async def admit(ctx: Context, rep: Replica, h: str, *, confirmed: bool, role: st
         raise NotFound("no such request")
     if not asked.by_link and not confirmed:
         raise UsageError("nothing proves who asks: compare the digits, then confirm")
+    if asked.code == "C_NOT_MEMBER":
+        raise UsageError("a device that asks was removed from its account: they ask again from one that was not")
     if asked.weak:
         raise UsageError("a device that asks has a weaker receiving key than this sphere allows")
     organisation.require_member(ctx, rep, asked.id)

@@ -48,6 +48,11 @@ async def refresh_klog(ctx: Context) -> KeyLog:
     return log
 
 
+def revoked(ctx: Context) -> set[str]:
+    """Devices seen as revoked, in the key log or any sphere: revoked everywhere (CLT-007)."""
+    return set(ctx.store.get("revoked", []))
+
+
 def unanswered(ctx: Context) -> set[str]:
     """Own devices seen as revoked, in the key log or any sphere, since the present master key was taken (SLOT-025).
 

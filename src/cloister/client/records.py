@@ -243,6 +243,7 @@ class Request:
     """Somebody asks to be let in. ``by_link``: the proof under the invite's key holds, so the keys are the asker's.
 
     ``weak``: a device of theirs has a weaker receiving key than the policy allows, so nobody can let it in (CLT-061).
+    ``code``: why it fails its check; with C_NOT_MEMBER it names a revoked device and nobody lets it in (CLT-007).
     """
 
     hash: str

@@ -17,6 +17,7 @@ import { type Context, now, replica } from "./context.ts";
 import * as joining from "./joining.ts";
 import * as keys from "./keys.ts";
 import * as links from "./links.ts";
+import * as memory from "./memory.ts";
 import { INVITED } from "./overview.ts";
 import * as people from "./people.ts";
 import type { Invitation, Person } from "./records.ts";
@@ -66,10 +67,16 @@ export async function whom(ctx: Context, sph: string, id: string): Promise<Perso
   return found;
 }
 
-/** The common sphere in which this person has the most devices, and these. Throws NotFound without one. */
+/**
+ * The common sphere in which this person has the most devices, and these; none that was seen as revoked anywhere (CLT-007).
+ * Throws NotFound without one.
+ */
 async function ways(ctx: Context, member: string): Promise<{ via: string; devices: Device[] }> {
+  const gone = await memory.revoked(ctx.store);
+  const theirs = (rep: Replica): Device[] =>
+    activeDevices(known(rep).state).filter((one) => one.owner === member && !gone.has(one.dv));
   const found = (await spheres(ctx))
-    .map((rep) => ({ via: rep.sph, devices: activeDevices(known(rep).state).filter((one) => one.owner === member) }))
+    .map((rep) => ({ via: rep.sph, devices: theirs(rep) }))
     .filter(({ devices }) => devices.length > 0)
     .sort((one, other) => other.devices.length - one.devices.length || ascending(one.via, other.via));
   if (found[0] === undefined) throw new NotFound("no sphere in common");

@@ -239,14 +239,20 @@ async function foreign(from: Reader, sph: string): Promise<[string, Foreign][]> 
 export async function requests(ctx: Context, rep: Replica, from: Reader = ctx.store): Promise<Request[]> {
   const found: Request[] = [];
   for (const [h, row] of await foreign(from, rep.sph)) {
-    const one = await judge(ctx, rep, h, row.jws);
+    const one = await judge(ctx, rep, h, row.jws, from);
     if (one !== undefined) found.push(one);
   }
   return found.sort((one, other) => one.at - other.at || ascending(one.hash, other.hash));
 }
 
 /** One request, or undefined when it is none for this sphere at all or its author is in already. */
-async function judge(ctx: Context, rep: Replica, h: string, compact: string): Promise<Request | undefined> {
+async function judge(
+  ctx: Context,
+  rep: Replica,
+  h: string,
+  compact: string,
+  from: Reader,
+): Promise<Request | undefined> {
   const { state } = known(rep);
   const at = now(ctx);
   const invite = openInvite(state, compact, at);
@@ -264,6 +270,9 @@ async function judge(ctx: Context, rep: Replica, h: string, compact: string): Pr
   const member = state.members.get(asked.id);
   if (asked.digest !== h || (member !== undefined && isMember(member))) return undefined;
   if (asked.jti !== undefined && invite === undefined) code = "C_EXPIRED";
+  const gone = await memory.revoked(from);
+  // CLT-007: whoever asks holds the key of a device that was taken from its account.
+  if ([...asked.kems.keys()].some((dv) => gone.has(dv))) code = "C_NOT_MEMBER";
   const { id, name, byLink, iat, exp } = asked;
   const role = invite !== undefined && byLink ? invite.role : "member";
   const weak = [...asked.kems.values()].some(({ kem }) => KEMS.indexOf(kem) < KEMS.indexOf(state.policy.kem_min));
@@ -299,7 +308,7 @@ function openInvite(state: SphereState, compact: string, at: number): Invite | u
 /**
  * Admit the author of request `h` as the sphere's writer; the member's handle (CLT-018).
  *
- * Throws NotFound, UsageError when nothing proves who asks and nobody confirmed it.
+ * Throws NotFound, UsageError when nothing proves who asks and nobody confirmed it, or a device that asks is revoked.
  */
 export async function admit(
   ctx: Context,
@@ -313,6 +322,9 @@ export async function admit(
   const row = await ctx.store.get<Foreign>("request", h);
   if (asked === undefined || row === undefined) throw new NotFound("no such request");
   if (!asked.byLink && !options.confirmed) throw new UsageError("nothing proves who asks: compare the digits, then confirm");
+  if (asked.code === "C_NOT_MEMBER") {
+    throw new UsageError("a device that asks was removed from its account: they ask again from one that was not");
+  }
   if (asked.weak === true) throw new UsageError("a device that asks has a weaker receiving key than this sphere allows");
   await organisation.requireMember(ctx, rep, asked.id);
   const jti = asked.byLink ? jtiOf(row.jws) : undefined;

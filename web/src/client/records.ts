@@ -239,6 +239,7 @@ export interface Request {
   readonly at: number;
   readonly exp: number;
   readonly safety: string;
+  /** Why it fails its check; C_NOT_MEMBER: it names a revoked device, and nobody lets it in (CLT-007). */
   readonly code: string;
   /** A device of theirs has a weaker receiving key than the policy allows, so nobody can let it in (CLT-061). */
   readonly weak?: boolean;

@@ -10,12 +10,12 @@ import * as inbox from "../../src/client/inbox.ts";
 import * as invited from "../../src/client/invited.ts";
 import * as keys from "../../src/client/keys.ts";
 import * as spheres from "../../src/client/sphere.ts";
-import { cursor, move } from "../../src/client/store.ts";
+import { cursor, move, setMeta } from "../../src/client/store.ts";
 import { b64e } from "../../src/protocol/encoding.ts";
 import { known } from "../../src/client/replica.ts";
 import * as invitation from "../../src/sphere/invitation.ts";
 import { type TestRelay, startRelay } from "../relay.ts";
-import { type Member, clear, signUp, sync, together } from "./members.ts";
+import { type Member, clear, further, signUp, sync, together } from "./members.ts";
 
 let relay: TestRelay;
 let ada: Member;
@@ -105,4 +105,33 @@ test("an answer lasts, and only what is whole, fresh, for here and not too many 
   expect(await labels(bo)).toEqual(Array.from({ length: invited.PER_SENDER }, (_, i) => `n${i + 2}`));
   bo.skew += invited.LIFE + 1;
   expect(await labels(bo)).toEqual([]);
+});
+
+test("a device that is known as revoked gets no letter and is let in by nobody (CLT-007)", async () => {
+  const phone = await further(relay, bo);
+  await sync(ada);
+  const said = (revoked: readonly string[]) => ada.ctx.store.step(async (tx) => setMeta(tx, "revoked", revoked));
+  const lettersTo = async (): Promise<string[]> => {
+    const to: string[] = [];
+    ada.wire.fate = ({ method, path, body }) => {
+      if (method === "POST" && path.endsWith("/inbox")) to.push(...(JSON.parse(new TextDecoder().decode(body)) as { to: string[] }).to);
+      return "sent";
+    };
+    await spheres.invite(ada.ctx, board, { ...ONE, to: idOf(bo) });
+    ada.wire.fate = () => "sent";
+    return to;
+  };
+  expect((await lettersTo()).sort()).toEqual([bo.ctx.dv, phone.ctx.dv].sort());
+  await said([phone.ctx.dv]);
+  expect(await lettersTo()).toEqual([bo.ctx.dv]);
+  await spheres.join(phone.ctx, (await spheres.invite(ada.ctx, board, { ...ONE, admit: "auto" })).url);
+  await sync(ada);
+  const [request] = await spheres.requests(ada.ctx, board);
+  expect(request).toMatchObject({ id: idOf(bo), byLink: true, code: "C_NOT_MEMBER" });
+  const admit = () => spheres.admit(ada.ctx, board, request!.hash, { confirmed: true, role: "member" });
+  await expect(admit()).rejects.toMatchObject({ code: "L_USAGE" });
+  expect((await spheres.people(ada.ctx, board)).map((person) => person.name)).toEqual(["ada"]);
+  await said([]); // the control: with nothing known the same request is let in
+  await admit();
+  expect((await spheres.people(ada.ctx, board)).map((person) => person.name).sort()).toEqual(["ada", "bo"]);
 });
