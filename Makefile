@@ -40,7 +40,7 @@ test: lint types imports web py  ## every check; the last line is pytest's summa
 	$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
 
-.venv/.services: tools/services.sh .venv/.dev $(wildcard tests/browser)
+.venv/.services: tools/services.sh .venv/.dev $(wildcard tests/browser) $(wildcard tests/interop/whispergrid/package-lock.json)
 	@sh tools/services.sh
 	@touch $@
 

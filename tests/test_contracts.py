@@ -41,6 +41,7 @@ def test_the_core_contract_covers_the_core() -> None:
         "cloister.protocol",
         "cloister.sphere",
         "cloister.account",
+        "cloister.grid",
     }
     assert {"socket", "os", "time", "random", "sqlalchemy", "asyncio"} <= set(
         CONTRACTS["core-no-io"]["forbidden_modules"]

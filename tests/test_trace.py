@@ -26,6 +26,7 @@ PREFIXES = {
     "09-client.md": ("CLT",),
     "10-web.md": ("WEB",),
     "11-live.md": ("LIVE",),
+    "12-grid.md": ("GRID",),
 }
 _WORDS = "|".join(word for words in PREFIXES.values() for word in words)
 CITED = re.compile(rf"\b(?:{_WORDS})-\d{{3}}\b")

@@ -21,3 +21,8 @@ fi
 if [ -d tests/browser ]; then
 	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || install chromium
 fi
+
+# WhisperGrid's own client, of one version, which speaks to ours in a test. What of its server and pages it names is left out.
+if [ -d tests/interop/whispergrid ]; then
+	(cd tests/interop/whispergrid && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+fi
