@@ -116,39 +116,55 @@ def _asked_for(thief: Insider, n: int) -> str:
     return str(keys.letter(thief.ctx, thief.sph, "ask", ns=[n]))
 
 
+async def _shut_out(hw: HostileWorld, victim: Victim, thief: Insider) -> list[bytes]:
+    """Bo shuts the phone out and goes on; the relay brings him its question and shows its words. What Bo sends."""
+    state, _ = thief.view
+    place = Place(1, b"", state.seq, state.digest, state.ep)
+    late = thief.say(Payload("msg", os.urandom(16), "Still me"), place=place)
+    assert await victim.revoke(thief.dv) == ""
+    await victim.sync()
+    assert await victim.say("Without the phone")
+    assert (await victim.head()).epoch == 2
+    since = len(hw.liar.calls)
+    await plant(hw, victim.dv, thief.sph, _asked_for(thief, 2))
+    hw.liar.lie(r"GET /v1/spheres/.*/items", _shown_too(late), address=BO)
+    for _ in range(2):
+        await victim.sync()
+    return [call.body for call in sent_by(hw.liar, BO, since) if call.method == "POST"]
+
+
 async def test_an_old_device_in_a_thiefs_hands(hw: HostileWorld, bo: Meet) -> None:
     """CLT-007, LOG-017, T-S12: shut out by its owner it gets no key by any letter; its words are nobody's."""
     async with bo() as victim:
-        phone = await _stolen(hw, victim)
-        thief = Insider(phone)
-        state, _ = thief.view
-        late = thief.say(
-            Payload("msg", os.urandom(16), "Still me"), place=Place(1, b"", state.seq, state.digest, state.ep)
-        )
-        assert await victim.revoke(thief.dv) == ""
-        await victim.sync()
-        assert await victim.say("Without the phone")
-        assert (await victim.head()).epoch == 2
-        since = len(hw.liar.calls)
-        await plant(hw, victim.dv, thief.sph, _asked_for(thief, 2))
-        hw.liar.lie(r"GET /v1/spheres/.*/items", _shown_too(late), address=BO)
-        await victim.sync()
-        await victim.sync()
+        thief = Insider(await _stolen(hw, victim))
+        told = await _shut_out(hw, victim, thief)
+        assert not any(thief.dv.encode() in body for body in told)
         assert not [row for row in await victim.rows() if row.text == "Still me"]
         assert (await victim.head()).stop == ""
-        told = b"".join(call.body for call in sent_by(hw.liar, BO, since) if call.method == "POST")
-        assert thief.dv.encode() not in told
         await hw.clients["ada"].sync()
         assert harbour(hw.clients["ada"]).messages()[-1].text == "Without the phone"
 
 
-async def test_control_a_browser_that_looks_at_nobodys_end_reads_the_thief(hw: HostileWorld, browser: Meet) -> None:
-    """The same words while the phone is still Bo's are read: what refuses them above is its end and nothing else."""
-    async with browser() as victim:
-        phone = await _stolen(hw, victim)
-        sent(await harbour(phone).send("Still me"))
-        await victim.sync()
-        assert Row("sent", "", "Still me") in await victim.rows()
+async def test_control_a_browser_that_forgets_who_was_shut_out_hands_the_key_on(
+    hw: HostileWorld, browser: Meet
+) -> None:
+    """CLT-007 and LOG-025 taken away from the browser's client: the thief's question is answered with the new key."""
+    anybody = ("src/client/inbox.ts", 'return found?.status === "active" ? found : undefined;', "return found;")
+    any_of_the_log = (
+        "src/client/keys.ts",
+        'if (device?.status !== "active") return 0;',
+        "if (device === undefined) return 0;",
+    )
+    ever = ("src/client/keys.ts", "(await memory.revoked(ctx.store)).has(device.dv) || ", "")
+    all_keys = (
+        "src/client/keys.ts",
+        "if (key === undefined || !(agreed || given.has(n))) continue;",
+        "if (key === undefined) continue;",
+    )
+    async with browser(anybody, any_of_the_log, ever, all_keys) as victim:
+        thief = Insider(await _stolen(hw, victim))
+        told = await _shut_out(hw, victim, thief)
+        assert any(thief.dv.encode() in body for body in told)
 
 
 # --- names and links --------------------------------------------------------------------------------------------------
