@@ -71,7 +71,7 @@ async def test_a_switch_that_its_owner_did_not_turn(hw: HostileWorld, what: str)
     )  # fmt: skip
     assert harbour(bo).evidence()["code"] == "C_LOG_INVALID"
     item = waits(await harbour(bo).send("For us only"))
-    await bo.retry(item.id, anyway=True)
+    await bo.retry(item.id, anyway="open")
     with pytest.raises(UsageError):
         await harbour(bo).send("In clear, then", openly=True)
     assert spoken(hw.liar.calls[since:]) == []
@@ -87,7 +87,7 @@ async def test_control_without_signatures_words_leave_in_clear(
     assert harbour(bo).info.mode == "open"
     item = waits(await harbour(bo).send("For us only"))  # even then the person is asked
     since = len(hw.liar.calls)
-    await bo.retry(item.id, anyway=True)
+    await bo.retry(item.id, anyway="open")
     (compact,) = spoken(hw.liar.calls[since:])[:1]
     assert in_clear(compact)
     assert json.loads(b64d(compact.split(".")[1]))["t"] == "For us only"

@@ -38,16 +38,16 @@ async def test_off_and_on_again(w: World) -> None:
     assert bo.info.switched is not None
     assert (bo.info.switched.by, bo.info.switched.at) == ("ada", off)
     item = waits(await bo.send("Open from bo"))
-    assert (item.state, item.question) == ("held", "mode")
+    assert (item.state, item.question) == ("held", "open")
     assert [e.item.id for e in heard["bo"] if isinstance(e, ItemHeld)] == [item.id]
     bo = harbour(await w.reopen("bo"))
     assert bo.info.switched is not None
     assert texts(people["cy"]) == ["Sealed"]
-    await bo.accept_mode()
+    await bo.accept_mode("open")
     assert bo.info.switched is None
     sent_now = await bo.send("Seen, and open")
     assert waits(sent_now).state == "waiting"  # behind the text that keeps its question
-    await w.clients["bo"].retry(item.id, anyway=True)
+    await w.clients["bo"].retry(item.id, anyway="open")
     assert w.clients["bo"].outbox() == []
     w.clock.forward(5 * 86400)
     await ada.set_mode("e2ee")
@@ -107,7 +107,7 @@ async def test_who_comes_into_an_open_sphere_is_asked_nothing(w: World) -> None:
     assert cy.sphere(ada.sph).info.switched is None
     sent(await cy.sphere(ada.sph).send("Hello"))
     assert harbour(people["bo"]).info.switched is not None
-    assert waits(await harbour(people["bo"]).send("Here again")).question == "mode"
+    assert waits(await harbour(people["bo"]).send("Here again")).question == "open"
 
 
 async def test_words_of_a_removal_are_asked_about_as_well(w: World) -> None:
@@ -118,7 +118,7 @@ async def test_words_of_a_removal_are_asked_about_as_well(w: World) -> None:
     await ada.set_mode("open")
     await people["bo"].sync()
     await bo.remove("cy", text="cy told our plan to everybody")
-    assert [(one.state, one.question) for one in people["bo"].outbox()] == [("held", "mode")]
+    assert [(one.state, one.question) for one in people["bo"].outbox()] == [("held", "open")]
     await people["ada"].sync()
     assert ada.info.members == 2
     assert texts(people["ada"]) == []

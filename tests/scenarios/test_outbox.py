@@ -43,7 +43,7 @@ async def test_written_encrypted_is_not_sent_in_clear(w: World) -> None:
     report = await people["bo"].sync()
     assert (report.sent, report.waiting) == (0, 1)
     (held,) = people["bo"].outbox()
-    assert (held.id, held.state, held.question) == (item.id, "held", "mode")
+    assert (held.id, held.state, held.question) == (item.id, "held", "open")
     assert any(isinstance(e, ItemHeld) for e in heard)
     await people["ada"].sync()
     assert texts(people["ada"]) == []
@@ -52,7 +52,7 @@ async def test_written_encrypted_is_not_sent_in_clear(w: World) -> None:
     # A new text asks as well: the switch has not been seen by this person yet.
     waits(await bo.send("Also for us"))
     await people["bo"].drop(people["bo"].outbox()[1].id)
-    await people["bo"].retry(held.id, anyway=True)
+    await people["bo"].retry(held.id, anyway="open")
     assert people["bo"].outbox() == []
     await people["ada"].sync()
     (shown,) = ada.messages()
@@ -94,7 +94,7 @@ async def test_everybody_was_confirmed_when_it_was_written(w: World) -> None:
     await people["ada"].sync()
     (held,) = people["ada"].outbox()
     assert held.question == "confirmed"
-    await people["ada"].retry(held.id, anyway=True)
+    await people["ada"].retry(held.id, anyway="confirmed")
     sent(await ada.send("Hello Cy"))
     await cy.sync()
     assert texts(cy)[-2:] == ["Just you and me", "Hello Cy"]
@@ -187,7 +187,7 @@ async def test_a_mode_that_goes_up_and_down_again(w: World) -> None:
     await ada.set_mode("open")
     w.network("bo").up = True
     await people["bo"].sync()
-    assert people["bo"].outbox()[0].question == "mode"
+    assert people["bo"].outbox()[0].question == "open"
 
 
 async def test_one_open_message_in_an_encrypted_sphere(w: World) -> None:

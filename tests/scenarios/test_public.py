@@ -30,7 +30,7 @@ async def test_read_by_anybody_and_only_what_was_said_since(w: World) -> None:
     await ada.set_mode("public", title="Harbour notices")
     first = sent(await ada.send("Ferry at nine"))
     await people["bo"].sync()
-    await bo.accept_mode()
+    await bo.accept_mode("public")
     sent(await bo.send("At ten on Sundays", reply_to=first))
     gone = sent(await bo.send("Not for long"))
     sent(await bo.delete(gone))

@@ -167,7 +167,7 @@ async def test_one_liar_stops_nobody_from_reading(liar: tuple[World, LyingRelay]
     assert people["bo"].outbox()[0].question == "claim"
     await people["cy"].sync()  # asked, it can only show the log that everybody has
     await people["bo"].sync()
-    await people["bo"].retry(item.id, anyway=True)
+    await people["bo"].retry(item.id, anyway="claim")
     sent(await bo.send("Settled"))
     assert bo.info.stop is None
     assert bo.messages()[1].state == "quarantined"
@@ -324,7 +324,7 @@ async def test_whoever_does_not_answer_is_not_waited_for(liar: tuple[World, Lyin
     w.clock.forward(claims.WAIT)
     await people["bo"].sync()
     assert people["bo"].outbox()[0].question == "claim"
-    await people["bo"].retry(item.id, anyway=True)
+    await people["bo"].retry(item.id, anyway="claim")
     assert people["bo"].outbox() == []
     await people["ada"].sync()
     assert texts(people["ada"]) == ["Still there?"]

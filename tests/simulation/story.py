@@ -237,7 +237,7 @@ class Story:
             if unfinished:
                 await client.revoke_device(unfinished["dv"], PASSWORD.format(person.login))
             for item in client.outbox():
-                await client.retry(item.id, anyway=True)
+                await client.retry(item.id, anyway=item.question)
         except CloisterError as error:
             self.note(person.name, f"round: {error.code}")
             if error.code in ("L_REVOKED", "E_AUTH", "L_DEVICE_REVOKED"):
@@ -369,7 +369,7 @@ async def _sync(story: Story, who: Person, client: Client) -> Any:
 async def _answer(story: Story, who: Person, client: Client) -> Any:
     for item in client.outbox():
         if item.state == "held":
-            await client.retry(item.id, anyway=True)
+            await client.retry(item.id, anyway=item.question)
 
 
 async def _device(story: Story, who: Person, client: Client) -> Any:

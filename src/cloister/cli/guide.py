@@ -108,7 +108,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "cloister watch": ("cloister watch", "cloister watch harbour --json"),
     "cloister outbox": ("cloister outbox ls", "cloister outbox retry"),
     "cloister outbox ls": ("cloister outbox ls",),
-    "cloister outbox retry": ("cloister outbox retry", "cloister outbox retry 9f2c --anyway"),
+    "cloister outbox retry": ("cloister outbox retry", "cloister outbox retry 9f2c --anyway open"),
     "cloister outbox drop": ("cloister outbox drop 9f2c",),
     "cloister rotate": ("cloister rotate harbour", 'cloister rotate harbour --why "weekly change"'),
     "cloister live": ("cloister live ask harbour", "cloister live give harbour"),

@@ -301,7 +301,10 @@ def outbox_ls() -> None:
 @outbox.command("retry", cls=Command)
 def outbox_retry(
     item: Annotated[str, typer.Argument(metavar="[ID]", help="Beginning of its id; without it, all.")] = "",
-    anyway: Annotated[bool, typer.Option("--anyway", help="Answer a held item's question with yes.")] = False,
+    anyway: Annotated[
+        str,
+        typer.Option("--anyway", metavar="QUESTION", help="Say yes to its question: open, public, confirmed or claim."),
+    ] = "",
 ) -> None:
     """Try again now."""
     from cloister.cli.commands import talk

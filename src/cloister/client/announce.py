@@ -42,7 +42,7 @@ def entry(ctx: Context, rep: Replica, before: SphereState | None, one: Entry, ev
         name = ctx_name(ctx, state, change.target)
         events.append(MemberAdded(rep.sph, change.target, name, who, bool(change.jti)))
         if change.target == ctx.id and before is not None and ctx.id not in before.members:
-            accept(rep)  # who comes in for the first time has seen no stronger mode
+            accept(rep, state.mode)  # who comes in for the first time has seen no stronger mode
         if change.target == ctx.id and rep.note["status"] in ("asked", "removed", "left"):
             rep.note["status"] = "active"
         ctx.store.run("DELETE FROM request WHERE h = ? AND mine = 0", b64e(change.join))
@@ -77,16 +77,29 @@ def _mode(rep: Replica, before: str, now: str, who: str, at: int) -> ModeChanged
     if MODES[now] < MODES[known]:
         note["mode_seen"], note["switched"] = known, {"mode": now, "by": who, "at": at}
     else:
-        accept(rep)
+        accept(rep, now)
     if before == "e2ee":
         note["clear_since"] = at
     return ModeChanged(rep.sph, now, who, at, note.pop("clear_since", 0) if now == "e2ee" else 0)
 
 
-def accept(rep: Replica) -> bool:
-    """The person knows the present mode. The caller saves the notes; False when there was nothing to know."""
-    rep.note.pop("switched", None)
-    return rep.note.pop("mode_seen", None) is not None
+def seen(rep: Replica) -> str:
+    """The mode this person knows of: a stronger one than the sphere's while a switch waits for an answer."""
+    return str(rep.note.get("mode_seen", rep.known[0].mode))
+
+
+def accept(rep: Replica, mode: str) -> bool:
+    """The person knows of ``mode``; a switch to a weaker one than that still waits for an answer (CLT-042).
+
+    The caller saves the notes; False when there was nothing to know.
+    """
+    if "mode_seen" not in rep.note:
+        return False
+    if MODES[mode] <= MODES[rep.known[0].mode]:
+        del rep.note["mode_seen"], rep.note["switched"]
+    elif MODES[mode] < MODES[rep.note["mode_seen"]]:
+        rep.note["mode_seen"] = mode
+    return True
 
 
 def ctx_name(ctx: Context, state: SphereState, id: str) -> str:  # noqa: A002 - the spec's word

@@ -260,8 +260,9 @@ class Client(Household):
         """Items not yet accepted by the relay, in order."""
         return queue.items(self.context)
 
-    async def retry(self, item_id: str, *, anyway: bool = False) -> None:
-        """Try again; ``anyway`` answers a held item's question with yes."""
+    async def retry(self, item_id: str, *, anyway: str = "") -> None:
+        """Try again; ``anyway`` names the question of a held item that is answered with yes, as it was shown: good for
+        that one only, so an item that asks another one by now stays held (CLT-016)."""
         ctx = self.context
         item = queue.find(ctx, item_id)
         async with self.profile.writer(item.sph):

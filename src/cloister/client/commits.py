@@ -142,6 +142,7 @@ async def commit(
     """Compose and commit what ``make`` asks for on the present head, again after every lost race (CLT-013).
 
     ``make`` is asked anew each time and may find nothing left to do (an empty list and no words): returns False then.
+    What it gives and what ``words`` gives is committed on the very head they were asked on, or not at all (CLT-042).
     Call as the sphere's writer. Raises the stop of a stopped sphere, Forbidden for what the rules forbid this account,
     NotMember before the log was read, Unreachable (the pledge stays), Busy after too many lost races, and refusals of
     the relay.
@@ -155,9 +156,12 @@ async def commit(
         intents, spoken = make(rep), words(rep) if words else None
         if not intents and spoken is None:
             return False
+        judged = rep.state.digest
         heads = await chain_heads(ctx, rep, intents)
         rep = ctx.replica(rep.sph)
         state, history = rep.known
+        if state.digest != judged:
+            continue  # more was read for the heads: what is wanted is judged on that
         try:
             draft = composed(
                 state, history, author(ctx), intents, now=ctx.now(), rng=ctx.rng, keys=rep.keys,

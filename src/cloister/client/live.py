@@ -241,10 +241,19 @@ class Line:
             if busy or waiting or rep.status == "entering" or ctx.store.get("revoked") or not self._in(sph):
                 await syncing.sphere(ctx, sph, syncing.Tally())
                 await syncing.deliver(ctx, sph, syncing.Tally())
-            elif ctx.store.one("SELECT 1 FROM epoch_key WHERE sph = ? AND slot <= 0 AND slot > ?", sph, -ctx.mkv):
+            elif self._held(sph) or self._unstored(sph):
                 await syncing.deliver(ctx, sph, syncing.Tally())
             self._rotate_soon(sph, by_hint=False)
             self._ask_soon(sph)
+
+    def _held(self, sph: str) -> bool:
+        """Whether a text waits for an answer, to a question that may be another one now (CLT-016)."""
+        return self.ctx.store.one("SELECT 1 FROM outbox WHERE sph = ? AND state = 'held'", sph) is not None
+
+    def _unstored(self, sph: str) -> bool:
+        """Whether a key is not in its slot yet."""
+        sql, store = "SELECT 1 FROM epoch_key WHERE sph = ? AND slot <= 0 AND slot > ?", self.ctx.store
+        return store.one(sql, sph, -self.ctx.mkv) is not None
 
     def _ask_soon(self, sph: str) -> None:
         """Ask for missing keys of a sphere with live delivery, beside everything else (LIVE-014)."""

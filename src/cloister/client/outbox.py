@@ -16,6 +16,7 @@ from typing import Any, Final
 from cloister.client import announce, claims, commits, inbox, intake, keys, organisation, people, queue, stops
 from cloister.client.context import Context
 from cloister.client.events import ItemHeld
+from cloister.client.records import QUESTIONS
 from cloister.client.replica import Replica
 from cloister.errors import (
     BadFormat,
@@ -56,7 +57,7 @@ def surroundings(ctx: Context, rep: Replica) -> dict[str, Any]:
     state = rep.known[0]
     others = [m.id for m in state.active_members() if m.id != ctx.id]
     return {
-        "mode": rep.note.get("mode_seen", state.mode),
+        "mode": announce.seen(rep),
         "verified": all(people.pin(ctx.store, one).get("confirmed") for one in others),
     }
 
@@ -77,7 +78,7 @@ def put(ctx: Context, rep: Replica, payload: Payload) -> str:
     item = b64e(payload.cid)
     row = {
         "kind": payload.kind, "text": payload.text, "re": b64e(payload.re), "on": payload.on, "about": payload.about,
-        "openly": payload.pt, "at": ctx.now(), "seen": surroundings(ctx, rep), "question": "", "code": "",
+        "openly": payload.pt, "at": ctx.now(), "seen": surroundings(ctx, rep), "question": "", "asked": [], "code": "",
         "claims": [], "jws": "", "tries": 0,
     }  # fmt: skip
     with ctx.store.step():
@@ -87,23 +88,39 @@ def put(ctx: Context, rep: Replica, payload: Payload) -> str:
     return item
 
 
-def retry(ctx: Context, item: str, *, anyway: bool) -> None:
-    """Put an item back in the queue; ``anyway`` answers its question with yes: what is so now is what was meant."""
+def retry(ctx: Context, item: str, *, anyway: str) -> None:
+    """Put an item back in the queue; ``anyway`` names the question that a held one's author has answered with yes.
+
+    A yes is good for what it names and for nothing that came up since: that is judged, and asked, anew (CLT-016).
+    Raises UsageError for a held item and no yes, and for a question that does not exist.
+    """
     stored = ctx.store.row("outbox", item)
     if stored is None:
         raise NotFound("nothing waits under this id")
     found = queue.find(ctx, item)
     if found.state == "held" and not anyway:
         raise UsageError("this item asks a question first")
-    rep = ctx.replica(found.sph)
+    if anyway not in ("", *QUESTIONS):
+        raise UsageError("there is no such question")
     with ctx.store.step():
         stored["code"] = ""
-        if anyway:
-            stored["question"], stored["claims"] = "", open_claims(rep)
-            if announce.accept(rep):
-                rep.save_note(ctx.store)
-            stored["seen"] = surroundings(ctx, rep)
+        if found.state == "held":
+            _take_yes(ctx, ctx.replica(found.sph), stored, anyway)
         queue.update(ctx, item, "sealed" if stored["jws"] else "waiting", stored)
+
+
+def _take_yes(ctx: Context, rep: Replica, row: dict[str, Any], named: str) -> None:
+    """What a question was about is what the author of an item meant; inside a step."""
+    seen = row["seen"]
+    if named in announce.MODES:
+        row["seen"] = {**seen, "mode": min(named, seen["mode"], key=lambda one: announce.MODES[one])}
+        if announce.accept(rep, named):
+            rep.save_note(ctx.store)
+    elif named == "confirmed":
+        row["seen"] = {**seen, "verified": False}
+    else:
+        row["claims"] = sorted({*row["claims"], *row["asked"]})
+    row["question"] = ""
 
 
 def drop(ctx: Context, item: str) -> None:
@@ -120,10 +137,13 @@ def drop(ctx: Context, item: str) -> None:
 
 
 def question(ctx: Context, rep: Replica, row: dict[str, Any]) -> str:
-    """Why an item has to be asked about before it is sealed now; "" when it goes as it was meant (CLT-016)."""
-    seen, now = row["seen"], surroundings(ctx, rep)
-    if announce.MODES[rep.known[0].mode] < announce.MODES[seen["mode"]]:
-        return "mode"
+    """Why an item has to be asked about before it is sealed now; "" when it goes as it was meant (CLT-016).
+
+    The weaker mode in force (``open``, ``public``), ``confirmed`` or ``claim``.
+    """
+    seen, now, mode = row["seen"], surroundings(ctx, rep), rep.known[0].mode
+    if announce.MODES[mode] < announce.MODES[seen["mode"]]:
+        return mode
     if seen["verified"] and not now["verified"]:
         return "confirmed"
     if set(open_claims(rep)) - set(row["claims"]):
@@ -174,10 +194,13 @@ async def flush(ctx: Context, sph: str) -> int:
             "SELECT id, state, data FROM outbox WHERE sph = ? AND state IN ('waiting', 'sealed', 'held')"
             " ORDER BY n LIMIT 1", sph,
         )  # fmt: skip
-        if row is None or row[1] == "held":
+        if row is None:
             return sent
         item, data = row[0], json.loads(row[2])
         rep = ctx.replica(sph)
+        if row[1] == "held":
+            _ask_anew(ctx, rep, item, data)
+            return sent
         try:
             if not await _send_one(ctx, rep, item, data):
                 return sent
@@ -242,17 +265,22 @@ async def _send_one(ctx: Context, rep: Replica, item: str, row: dict[str, Any], 
 
 
 async def _organisation_first(ctx: Context, rep: Replica) -> None:
-    """A marked organisation gets its new key before one of its spheres is spoken in: else a sphere's new key would be
-    one that somebody who has left can derive (CLT-062)."""
+    """An organisation that owes a key gets it before one of its spheres is spoken in: else a sphere's new key would be
+    one that somebody who has left can derive, or the sphere would wait for a key that never comes (CLT-062)."""
     org = organisation.of(ctx, rep)
-    if org is None or org.status != "active" or not org.known[0].hard or org.known[0].mode != "e2ee":
+
+    def due(now: Replica) -> bool:
+        state = now.known[0]
+        return state.mode == "e2ee" and (state.hard or key_given_up(ctx, now) or organisation.doubted(now, rep))
+
+    if org is None or org.status != "active" or not due(org):
         return
-
-    def make(now: Replica) -> list[Rotate]:
-        return [Rotate()] if now.known[0].hard else []
-
+    if org.known[0].members[ctx.id].role == "guest":
+        raise StaleEpoch("waiting for a new key of the organisation")
     async with ctx.profile.writer(org.sph):
-        await commits.commit(ctx, org, make)
+        made = await commits.commit(ctx, org, lambda now: [Rotate()] if due(now) else [])
+    if made and organisation.doubted(ctx.replica(org.sph), rep):
+        organisation.answered(ctx, rep)
 
 
 def _require_alone(ctx: Context) -> None:
@@ -271,9 +299,18 @@ async def _catch_up(ctx: Context, rep: Replica, row: dict[str, Any]) -> None:
             raise StaleHead("a member has seen an entry that the relay does not show here")
 
 
+def _ask_anew(ctx: Context, rep: Replica, item: str, row: dict[str, Any]) -> None:
+    """A held item gets the question that is to be answered now, when it is another one (CLT-016)."""
+    asks = question(ctx, rep, row)
+    if asks not in ("", row["question"]):
+        _hold(ctx, rep, item, row, asks)
+
+
 def _hold(ctx: Context, rep: Replica, item: str, row: dict[str, Any], asks: str) -> None:
     with ctx.store.step() as events:
         row["question"], row["jws"] = asks, ""
+        if asks == "claim":
+            row["asked"] = open_claims(rep)
         queue.update(ctx, item, "held", row)
         events.append(ItemHeld(rep.sph, queue.record(item, rep.sph, "held", row)))
 

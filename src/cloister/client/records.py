@@ -9,11 +9,13 @@ Spec: CLT-001.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Status = Literal["new", "pending", "locked", "open", "signed-out"]
 Known = Literal["confirmed in person", "came by a link", "not confirmed"]
 MessageState = Literal["sent", "waiting", "unreadable", "quarantined", "damaged"]
+# What a held item may ask (CLT-016).
+QUESTIONS: Final = ("open", "public", "confirmed", "claim")
 OutboxState = Literal["waiting", "sealed", "held", "failed"]
 SphereStatus = Literal["active", "asked", "left", "removed", "closed"]
 
@@ -200,7 +202,8 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class OutboxItem:
-    """A queued intent. ``held`` items wait for ``Client.retry(id, anyway=True)``: ``question`` says why (CLT-016)."""
+    """A queued intent. ``held`` items wait for ``Client.retry(id, anyway=question)``; ``question`` says why: the weaker
+    mode (open, public) it would go out in, confirmed or claim (CLT-016)."""
 
     id: str
     sph: str

@@ -15,50 +15,72 @@ from cloister.client import (
 )
 from cloister.client.replica import Replica
 from cloister.client.sphere_base import SphereBase
-from cloister.errors import UsageError
+from cloister.errors import Conflict, UsageError
 from cloister.protocol.encoding import b64d
 from cloister.protocol.state import Policy
 from cloister.sphere import compose, invitation, meta
+
+Mode = Literal["e2ee", "open", "public"]
+
+
+def _staying(rep: Replica) -> meta.Text:
+    """Title, topic and icon as they stand, for the parts that a new text leaves out: never a sealed part in clear."""
+    state, note = rep.known[0], rep.note
+    if state.mode != "e2ee" and (state.meta is None or "ct" in state.meta.body):
+        return meta.Text("")
+    return meta.Text(note.get("title", ""), note.get("topic", ""), note.get("icon", ""))
 
 
 class SettingActs(SphereBase):
     """The part of ``Sphere`` that is about its signed settings."""
 
     async def set_meta(self, *, title: str | None = None, topic: str | None = None, icon: str | None = None) -> None:
-        """Change encrypted title, topic or icon; what is None stays."""
-        note = self._rep.note
+        """Change title, topic or icon; what is None stays, of what is sealed nothing where this one is in clear.
 
-        def make(_: Replica) -> Sequence[compose.Intent]:
+        Raises Conflict when the sphere became weaker than this person has seen: nothing is published then (CLT-042).
+        """
+        seen = announce.seen(self._rep)
+
+        def make(rep: Replica) -> Sequence[compose.Intent]:
+            if announce.MODES[rep.known[0].mode] < announce.MODES[seen]:
+                raise Conflict("encryption was turned off meanwhile")
+            stays = _staying(rep)
             text = meta.Text(
-                note.get("title", "") if title is None else title,
-                note.get("topic", "") if topic is None else topic,
-                note.get("icon", "") if icon is None else icon,
+                stays.title if title is None else title,
+                stays.topic if topic is None else topic,
+                stays.icon if icon is None else icon,
             )
             return [compose.SetMeta(text)]
 
         await self._commit(make)
 
-    async def set_mode(self, mode: Literal["e2ee", "open", "public"], *, title: str | None = None) -> None:
+    async def set_mode(self, mode: Mode, *, title: str | None = None, seen: Mode | None = None) -> None:
         """Owner only: turn encryption on or off (CLT-042).
 
         What was sealed stays sealed, the title too: ``title`` is one for everybody to read, the server as well.
+        ``seen``: the mode this person was shown, without it the one this device shows now. Raises Conflict when the
+        sphere has a stronger one meanwhile, which this would weaken.
         """
+        shown: str = seen or announce.seen(self._rep)
 
         def make(rep: Replica) -> Sequence[compose.Intent]:
+            now = announce.MODES[rep.known[0].mode]
             if rep.known[0].mode == mode:
                 return []
-            shown = [] if title is None or mode == "e2ee" else [compose.SetMeta(meta.Text(title, ""))]
-            return [compose.SetMode(mode), *shown]
+            if announce.MODES[mode] < now and announce.MODES[shown] < now:
+                raise Conflict("encryption was turned on meanwhile")
+            clear = [] if title is None or mode == "e2ee" else [compose.SetMeta(meta.Text(title, ""))]
+            return [compose.SetMode(mode), *clear]
 
         await self._commit(make)
-        await self.accept_mode()  # whoever switches knows
+        await self.accept_mode(mode)  # whoever switches knows
 
-    async def accept_mode(self) -> None:
-        """The person has seen that the server can read here now: new texts go unasked. Texts that wait from before
-        keep their question (CLT-016)."""
+    async def accept_mode(self, mode: str) -> None:
+        """The person has seen that the sphere is in ``mode``: new texts go unasked, unless it is in a weaker one by
+        now. Texts that wait from before keep their question (CLT-016)."""
         async with self._ctx.profile.writer(self.sph):
             with self._ctx.store.step():
-                if announce.accept(self._rep):
+                if announce.accept(self._rep, mode):
                     self._rep.save_note(self._ctx.store)
 
     @property

@@ -60,7 +60,7 @@ async def encrypt(shell: Shell, name: str, value: str, title: str) -> None:
             return
         if not on:
             shell.secrets.agree_by_name(info.title, "ask.encrypt-off")
-        await sphere.set_mode("e2ee" if on else "open", title=title or None)
+        await sphere.set_mode("e2ee" if on else "open", title=title or None, seen=info.mode)
         info = sphere.info
         if on:
             said = say("done.encrypt-on", title=info.title, n=info.epoch, people=info.members)
@@ -88,7 +88,7 @@ async def public(shell: Shell, name: str, value: str, title: str) -> None:
         if on:
             shell.secrets.agree_by_name(info.title, "ask.public-on")
         mode: Literal["public", "open"] = "public" if on else "open"
-        await sphere.set_mode(mode, title=title or None)
+        await sphere.set_mode(mode, title=title or None, seen=info.mode)
         row: dict[str, Any] = {"sphere": sphere.sph, "mode": mode}
         if on:
             shell.out.note(say("done.public-on", title=sphere.info.title))

@@ -33,9 +33,9 @@ async def _carry_on_open(shell: Shell, sphere: Sphere) -> None:
     if shell.would("would.carry-on", title=info.title):
         return
     shell.secrets.agree_by_name(info.title, "ask.carry-on-open")
-    await sphere.accept_mode()
+    await sphere.accept_mode(info.switched.mode)
     shell.out.result({"sphere": sphere.sph, "mode": info.mode}, say("done.saw-mode", title=info.title))
-    if any(one.question == "mode" for one in sphere.client.outbox() if one.sph == sphere.sph):
+    if any(one.question in ("open", "public") for one in sphere.client.outbox() if one.sph == sphere.sph):
         shell.out.note(say("note.carry-on-held"))
 
 

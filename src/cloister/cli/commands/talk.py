@@ -93,30 +93,31 @@ def _asked(shell: Shell, info: SphereInfo, *, openly: bool) -> str:
 async def _put(shell: Shell, sphere: Sphere, text: str, reply: Message | None, *, openly: bool) -> Message | OutboxItem:
     """Send it; when only now somebody's switch of the mode is seen, ask about that at once."""
     sent = await sphere.send(text, reply, openly=openly)
-    if getattr(sent, "question", "") == "mode" and await _seen_mode(shell, sphere):
-        await sphere.client.retry(sent.id, anyway=True)  # type: ignore[union-attr]
+    found = await _seen_mode(shell, sphere) if getattr(sent, "question", "") in ("open", "public") else ""
+    if found:
+        await sphere.client.retry(sent.id, anyway=found)  # type: ignore[union-attr]
         waits = [one for one in sphere.client.outbox() if one.sph == sphere.sph]
         return waits[0] if waits else sphere.messages(limit=1)[-1]
     return sent
 
 
-async def _seen_mode(shell: Shell, sphere: Sphere) -> bool:
-    """Before the first text that the server can read: who made it so, and a yes on the terminal. Without one the text
-    waits with its question (CLT-016); ``--yes`` is no answer to it."""
+async def _seen_mode(shell: Shell, sphere: Sphere) -> str:
+    """Before the first text that the server can read: who made it so, and a yes on the terminal; the mode it is for.
+    Without one the text waits with its question (CLT-016); ``--yes`` is no answer to it."""
     found = sphere.info.switched
     if found is None or shell.secrets.terminal is None or shell.flags.yes:
-        return False
+        return ""
     shell.out.note(rules.switched(found))
     if not shell.secrets.agree("ask.understand", default=False):
-        return False
-    await sphere.accept_mode()
-    return True
+        return ""
+    await sphere.accept_mode(found.mode)
+    return found.mode
 
 
 def _waits(item: Any) -> None:
     """The message is safe but not away: says why, and ends with 6."""
     if item.state == "held":
-        raise Refused("held", QUEUED, question=say(f"question.{item.question}"), id=item.id[:6])
+        raise Refused("held", QUEUED, question=say(f"question.{item.question}"), name=item.question, id=item.id[:6])
     if item.state == "failed":
         found = words(item.code) if item.code else words("L_INTERNAL")
         raise Refused("failed", 1, code=item.code or "L_INTERNAL", why=found["why"], id=item.id[:6])
@@ -335,8 +336,12 @@ async def outbox_ls(shell: Shell) -> None:
         shell.out.rows("outbox", [dataclasses.asdict(one) for one in found], table, say("empty.outbox"))
 
 
-async def outbox_retry(shell: Shell, item: str, *, anyway: bool) -> None:
-    """Try one or all again."""
+async def outbox_retry(shell: Shell, item: str, *, anyway: str) -> None:
+    """Try one or all again; what asks a question waits for a yes that names it (CLT-016)."""
+    from cloister.client.records import QUESTIONS
+
+    if anyway not in ("", *QUESTIONS):
+        raise Refused("one-of", USAGE, flag="--anyway", allowed=", ".join(QUESTIONS))
     async with opened(shell) as client:
         chosen = _items(client, item)
         if anyway and not item:
@@ -344,8 +349,11 @@ async def outbox_retry(shell: Shell, item: str, *, anyway: bool) -> None:
         if shell.would("would.retry", n=len(chosen)):
             return
         for one in chosen:
-            await client.retry(one.id, anyway=anyway)
+            if anyway or not one.question:
+                await client.retry(one.id, anyway=anyway)
         left = client.outbox()
+        if item and chosen[0].id in {one.id for one in left if one.question}:
+            _waits(next(one for one in left if one.id == chosen[0].id))
         gone = len([one for one in chosen if one.id not in {w.id for w in left}])
         shell.out.result({"sent": gone, "waiting": len(left)}, say("done.retried", sent=gone, left=len(left)))
         if left:
