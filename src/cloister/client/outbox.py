@@ -13,10 +13,9 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from cloister.client import announce, claims, commits, inbox, intake, keys, organisation, people, queue, stops
+from cloister.client import claims, commits, inbox, intake, keys, organisation, questions, queue, stops
 from cloister.client.context import Context
 from cloister.client.events import ItemHeld
-from cloister.client.records import QUESTIONS
 from cloister.client.replica import Replica
 from cloister.errors import (
     BadFormat,
@@ -52,21 +51,6 @@ MAX_BODY: Final = (messages.MAX_COMPACT - jws.MAX_HEADER - 100) * 3 // 4 - 16
 _FINAL: Final = (BadFormat, TooLarge)
 
 
-def surroundings(ctx: Context, rep: Replica) -> dict[str, Any]:
-    """What the author of a text can know now: the mode, and whether all who read are confirmed (CLT-016)."""
-    state = rep.known[0]
-    others = [m.id for m in state.active_members() if m.id != ctx.id]
-    return {
-        "mode": announce.seen(rep),
-        "verified": all(people.pin(ctx.store, one).get("confirmed") for one in others),
-    }
-
-
-def open_claims(rep: Replica) -> list[str]:
-    """Devices that claim another history, or a longer one, and have not been heard yet (CLT-020, CLT-036)."""
-    return list(claims.unsettled(rep))
-
-
 def put(ctx: Context, rep: Replica, payload: Payload) -> str:
     """Queue a payload durably; returns the item's id. Raises TooLarge for one that no message can hold."""
     try:
@@ -78,8 +62,8 @@ def put(ctx: Context, rep: Replica, payload: Payload) -> str:
     item = b64e(payload.cid)
     row = {
         "kind": payload.kind, "text": payload.text, "re": b64e(payload.re), "on": payload.on, "about": payload.about,
-        "openly": payload.pt, "at": ctx.now(), "seen": surroundings(ctx, rep), "question": "", "asked": [], "code": "",
-        "claims": [], "jws": "", "tries": 0,
+        "openly": payload.pt, "at": ctx.now(), "seen": questions.surroundings(ctx, rep), "question": "",
+        "asked": [], "code": "", "claims": [], "jws": "", "tries": 0,
     }  # fmt: skip
     with ctx.store.step():
         ctx.store.run(
@@ -100,27 +84,11 @@ def retry(ctx: Context, item: str, *, anyway: str) -> None:
     found = queue.find(ctx, item)
     if found.state == "held" and not anyway:
         raise UsageError("this item asks a question first")
-    if anyway not in ("", *QUESTIONS):
-        raise UsageError("there is no such question")
     with ctx.store.step():
         stored["code"] = ""
         if found.state == "held":
-            _take_yes(ctx, ctx.replica(found.sph), stored, anyway)
+            questions.answer(ctx, ctx.replica(found.sph), stored, anyway)
         queue.update(ctx, item, "sealed" if stored["jws"] else "waiting", stored)
-
-
-def _take_yes(ctx: Context, rep: Replica, row: dict[str, Any], named: str) -> None:
-    """What a question was about is what the author of an item meant; inside a step."""
-    seen = row["seen"]
-    if named in announce.MODES:
-        row["seen"] = {**seen, "mode": min(named, seen["mode"], key=lambda one: announce.MODES[one])}
-        if announce.accept(rep, named):
-            rep.save_note(ctx.store)
-    elif named == "confirmed":
-        row["seen"] = {**seen, "verified": False}
-    else:
-        row["claims"] = sorted({*row["claims"], *row["asked"]})
-    row["question"] = ""
 
 
 def drop(ctx: Context, item: str) -> None:
@@ -134,21 +102,6 @@ def drop(ctx: Context, item: str) -> None:
 
 
 # --- sending ------------------------------------------------------------------------------------------------------
-
-
-def question(ctx: Context, rep: Replica, row: dict[str, Any]) -> str:
-    """Why an item has to be asked about before it is sealed now; "" when it goes as it was meant (CLT-016).
-
-    The weaker mode in force (``open``, ``public``), ``confirmed`` or ``claim``.
-    """
-    seen, now, mode = row["seen"], surroundings(ctx, rep), rep.known[0].mode
-    if announce.MODES[mode] < announce.MODES[seen["mode"]]:
-        return mode
-    if seen["verified"] and not now["verified"]:
-        return "confirmed"
-    if set(open_claims(rep)) - set(row["claims"]):
-        return "claim"
-    return ""
 
 
 def soft_mark(ctx: Context, rep: Replica) -> bool:
@@ -246,7 +199,7 @@ async def _send_one(ctx: Context, rep: Replica, item: str, row: dict[str, Any], 
     rep = ctx.replica(rep.sph)
     _require_alone(ctx)
     stops.require_none(rep)
-    asks = question(ctx, rep, row)
+    asks = questions.question(ctx, rep, row)
     if asks:
         _hold(ctx, rep, item, row, asks)
         return False
@@ -301,16 +254,15 @@ async def _catch_up(ctx: Context, rep: Replica, row: dict[str, Any]) -> None:
 
 def _ask_anew(ctx: Context, rep: Replica, item: str, row: dict[str, Any]) -> None:
     """A held item gets the question that is to be answered now, when it is another one (CLT-016)."""
-    asks = question(ctx, rep, row)
+    asks = questions.question(ctx, rep, row)
     if asks not in ("", row["question"]):
         _hold(ctx, rep, item, row, asks)
 
 
 def _hold(ctx: Context, rep: Replica, item: str, row: dict[str, Any], asks: str) -> None:
     with ctx.store.step() as events:
-        row["question"], row["jws"] = asks, ""
-        if asks == "claim":
-            row["asked"] = open_claims(rep)
+        questions.put(rep, row, asks)
+        row["jws"] = ""
         queue.update(ctx, item, "held", row)
         events.append(ItemHeld(rep.sph, queue.record(item, rep.sph, "held", row)))
 
@@ -418,7 +370,7 @@ async def _rotate_and_speak(ctx: Context, rep: Replica, item: str, row: dict[str
     """New key and message in one commit (COM-011). If somebody else made the key meanwhile, speak under it."""
 
     def words(now: Replica) -> Words | None:
-        if question(ctx, now, row) or not wants_key(ctx, now):
+        if questions.question(ctx, now, row) or not wants_key(ctx, now):
             return None
         return words_of(ctx, now, item, row)
 

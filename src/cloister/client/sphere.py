@@ -19,6 +19,7 @@ from cloister.client import (
     memory,
     outbox,
     people,
+    questions,
     queue,
     stops,
     syncing,
@@ -182,7 +183,7 @@ class Sphere(KeyActs, SettingActs):
 
         def words(rep: Replica) -> compose.Words | None:
             row = ctx.store.row("outbox", item)
-            if row is None or outbox.question(ctx, rep, row):  # held by the delivery that follows (CLT-016)
+            if row is None or questions.question(ctx, rep, row):  # held by the delivery that follows (CLT-016)
                 return None
             return outbox.words_of(ctx, rep, item, row) if make(rep) else None
 
