@@ -166,3 +166,32 @@ async def test_a_key_that_nobody_can_derive_is_replaced(w: World, monkeypatch: p
     assert there.info.epoch == 3
     await rounds(ada)
     assert said(ada, board) == ["Under a right one"]
+
+
+async def test_a_key_that_the_organisation_does_not_have_is_replaced(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CLT-062: an epoch names a key far ahead. The next speaker makes one there, which the relay takes, and one here;
+    once for such an epoch, and an ordinary key here follows again. Control: without the rule nobody speaks any more."""
+    ada = await w.first("ada")
+    firm = await ada.create_sphere("Firm", kind="org")
+    board = await ada.create_sphere("Board", org=firm.sph)
+    for sphere in (firm, board):
+        await let_in(w, sphere, "bo")
+    bo = w.clients["bo"]
+    await rounds(ada, bo)
+    far = EpochKey(firm.sph, 4_000_000_000, bytes(32), bytes(32), bytes(32))
+    with monkeypatch.context() as liar:
+        liar.setattr(organisation, "key", lambda ctx, rep: far if rep.sph == board.sph else None)
+        await bo.sphere(board.sph).rotate()
+    await ada.sync()
+    with monkeypatch.context() as weak:
+        weak.setattr(organisation, "beyond", lambda org, rep: False)
+        assert waits(await board.send("Hello?")).code == "C_KEY_UNKNOWN"
+        w.clock.forward(3600)
+        await rounds(ada)
+        assert [one.code for one in ada.outbox()] == ["C_KEY_UNKNOWN"]
+    await rounds(ada, bo)
+    assert said(bo, board) == ["Hello?"]
+    assert (firm.info.epoch, board.info.epoch, board._rep.known[1].epoch(3).m) == (2, 3, 2)
+    sent(await bo.sphere(board.sph).send("Here"))
+    await rounds(ada, bo)
+    assert (firm.info.epoch, board.info.epoch, said(ada, board)) == (2, 3, ["Hello?", "Here"])

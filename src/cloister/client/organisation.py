@@ -76,12 +76,33 @@ def lacking(rep: Replica) -> set[int]:
     return {n for ns in rep.note.get("lacking", {}).values() for n in ns}
 
 
+def beyond(org: Replica, rep: Replica) -> bool:
+    """Whether a sphere's running epoch names a key that the organisation's log does not have, as far as it was read."""
+    running = rep.state.epoch if rep.state is not None else None
+    return running is not None and running.m is not None and running.m > org.known[0].ep
+
+
+def doubted(org: Replica, rep: Replica) -> bool:
+    """Whether such an epoch was not answered yet: the relay may hide a part of the organisation's log, or a member may
+    have named a key that does not exist. A new key that the relay takes at the end of that log tells (CLT-062)."""
+    return beyond(org, rep) and rep.note.get("beyond") != rep.known[0].ep
+
+
+def answered(ctx: Context, rep: Replica) -> None:
+    """The organisation has a new key since a sphere's running epoch named one that it does not have."""
+    with ctx.store.step():
+        rep.note["beyond"] = rep.known[0].ep
+        rep.save_note(ctx.store)
+
+
 def behind(ctx: Context, rep: Replica) -> bool:
     """Whether the organisation has made a newer key than the one a sphere's running key comes from, or the running key
-    is one that nobody can derive, because its author made it otherwise."""
+    is one that nobody can derive, because its author made it otherwise or from a key that does not exist."""
     org, running = of(ctx, rep), rep.state.epoch if rep.state is not None else None
     if org is None or org.sending_key is None or running is None or running.m is None:
         return False
+    if beyond(org, rep):
+        return not doubted(org, rep)
     return running.m < org.sending_key.n or (running.m in org.keys and rep.sending_key is None)
 
 
