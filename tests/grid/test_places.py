@@ -44,10 +44,10 @@ def test_links_join_only_where_they_meet(order: list[int]) -> None:
 def test_too_far_and_too_many_pieces_are_refused() -> None:
     """GRID-011."""
     runs = places.start()
-    places.check(runs, 1000)
+    places.check(runs, 1001)
     with pytest.raises(Gap) as caught:
-        places.check(runs, 1001)
-    assert caught.value.data["missing"] == 1000
+        places.check(runs, 1002)
+    assert caught.value.data["missing"] == 1001
     for place in range(2, 2 * places.MAX_RUNS, 2):
         places.check(runs, place)
         runs = places.put(runs, place)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
+from cloister.grid.v2 import Message, Receipt
 from vectors.generate import rng
 
 
@@ -43,3 +47,11 @@ def flip(compact: str, part: int) -> str:
     middle = len(parts[part]) // 2
     parts[part] = parts[part][:middle] + ("A" if parts[part][middle] != "A" else "B") + parts[part][middle + 1 :]
     return ".".join(parts)
+
+
+def message_value(shown: Message | Receipt) -> dict[str, Any]:
+    """A message or receipt as vectors show it."""
+    value = asdict(shown)
+    if isinstance(shown, Receipt):
+        value["report"] = shown.report.content() if shown.report else {}
+    return value

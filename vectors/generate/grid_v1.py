@@ -371,10 +371,9 @@ def orders() -> list[Case]:
     before = said(mine, bo, {"messageId": f"{number.first - 1:x}", "message": "before the opening"})
     zero = said(mine, bo, {"messageId": "0", "message": "zero"})
     only = {"state": begin_with(mine, t["opening"]).dump()}
-    out.append(
-        good("grid1-read-1001", "GRID-011", "grid1-read", only | {"token": sent[0]}, asdict(v1.read(mine, sent[0])[1]))
-    )
-    out.append(bad("grid1-read-too-far", "GRID-011", "grid1-read", only | {"token": far}, GAP))
+    reached = asdict(v1.read(mine, far)[1])
+    out.append(good("grid1-read-thousand-missing", "GRID-011", "grid1-read", only | {"token": far}, reached))
+    out.append(bad("grid1-read-too-far", "GRID-011", "grid1-read", only | {"token": farther}, GAP))
     out.append(walk("grid1-walk-far", "GRID-011", mine, [farther, sent[1], far, farther]))
     out.append(bad("grid1-read-before-opening", "GRID-011 GRID-030", "grid1-read", only | {"token": before}, GAP))
     out.append(bad("grid1-read-zero", "GRID-030", "grid1-read", only | {"token": zero}, FORMAT))

@@ -15,7 +15,7 @@ from cloister import errors
 from cloister.errors import FormatError
 from cloister.protocol.shape import shape
 
-MAX_AHEAD: Final = 1000  # how far above the highest held place a token may stand
+MAX_AHEAD: Final = 1000  # how many places above the highest held one may be missing
 MAX_RUNS: Final = 1000
 _RUN: Final = shape({"first": "int", "ph": "bytes:0|32", "last": "int", "h": "bytes:0|32"})
 
@@ -58,7 +58,7 @@ def holds(runs: Runs, place: int) -> bool:
 
 def check(runs: Runs, place: int) -> None:
     """Raise Gap for a place so far above, or in so many pieces, that it cannot be kept track of (GRID-011)."""
-    if place > last(runs) + MAX_AHEAD or len(runs) >= MAX_RUNS:
+    if place - last(runs) - 1 > MAX_AHEAD or len(runs) >= MAX_RUNS:
         raise errors.Gap("too much is missing before this", missing=place - last(runs) - 1)
 
 

@@ -61,6 +61,7 @@ class Message:
     """A message that was read. ``sender`` is the name of the key that signed; ``place`` counts from its side's opening.
 
     ``status``: new; late (it filled a gap); repeated (held already); own (written by this identity, pasted back).
+    ``after`` is the place up to which its sender says to have held the reader's chain.
     """
 
     th: str
@@ -72,6 +73,7 @@ class Message:
     iat: int
     nickname: str
     relay: str
+    after: int
 
 
 def thread_name(one: Mapping[str, str], other: Mapping[str, str]) -> str:
@@ -215,8 +217,7 @@ def read(thread: Thread, compact: str) -> tuple[Thread, Message]:
     _MESSAGE(body)
     if token.kind == OPENING and "nickname" not in body:
         raise FormatError("an opening has a nickname")
-    if "minAck" in body:
-        read_number(body["minAck"])
+    heard = read_number(body["minAck"]) if "minAck" in body else -1
     number = read_number(body["messageId"])
     side = thread.mine if own else thread.theirs
     side, place, held = _enter(side, number, opening=token.kind == OPENING)
@@ -231,9 +232,17 @@ def read(thread: Thread, compact: str) -> tuple[Thread, Message]:
     sender = token.header["from"]
     shown = Message(
         thread.th, sender, "own" if own else status, place, number, body["message"], token.header["iat"],
-        body.get("nickname", ""), body.get("relay", ""),
+        body.get("nickname", ""), body.get("relay", ""), _after(thread.theirs if own else thread.mine, heard),
     )  # fmt: skip
     return thread, shown
+
+
+def _after(side: Side | None, number: int) -> int:
+    """The place of a number that somebody says to have held; 0 for one that was never given away (GRID-031)."""
+    if side is None or number <= 0:
+        return 0
+    place = side.place(number)
+    return place if place <= places.last(side.runs) else 0
 
 
 def _verify(thread: Thread, token: Token) -> bool:
