@@ -181,6 +181,17 @@ def columns(table: Sequence[Sequence[str]]) -> list[str]:
     return lines
 
 
+def ranges(numbers: Sequence[int]) -> str:
+    """Ascending numbers as people write them: 1–3, 5."""
+    runs: list[list[int]] = []
+    for n in numbers:
+        if runs and runs[-1][-1] == n - 1:
+            runs[-1].append(n)
+        else:
+            runs.append([n])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
+
+
 def standard(flags: Flags) -> Output:
     """Output to this process's own streams."""
     return Output(flags, sys.stdout, sys.stderr)

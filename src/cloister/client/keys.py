@@ -92,14 +92,10 @@ def granted(rep: Replica, dv: str) -> set[int]:
 # --- letters ------------------------------------------------------------------------------------------------------
 
 
-def _letter(ctx: Context, sph: str, k: str, **members: Any) -> str:
-    payload = {"k": k, "sph": sph, "iat": ctx.now(), "jti": b64e(ctx.rng(16)), **members}
-    return jws.sign(p2p.TYP, {"kid": ctx.dv}, payload, ctx.sign)
-
-
 def letter(ctx: Context, sph: str, k: str, **members: Any) -> str:
     """A letter of this device (LOG-025)."""
-    return _letter(ctx, sph, k, **members)
+    payload = {"k": k, "sph": sph, "iat": ctx.now(), "jti": b64e(ctx.rng(16)), **members}
+    return jws.sign(p2p.TYP, {"kid": ctx.dv}, payload, ctx.sign)
 
 
 def open_share(ctx: Context, rep: Replica, compact: str) -> EpochKey:
@@ -130,7 +126,7 @@ async def ask(ctx: Context, rep: Replica, ns: Sequence[int] | None = None, *, ag
     chosen = [d.dv for d in sorted(others, key=order)[:ASKED]]
     if not chosen:
         return []
-    await ctx.relay.post(chosen, _letter(ctx, rep.sph, "ask", ns=due))
+    await ctx.relay.post(chosen, letter(ctx, rep.sph, "ask", ns=due))
     with ctx.store.step():
         for n in due:
             was = asked.get(str(n), {})

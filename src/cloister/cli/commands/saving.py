@@ -7,13 +7,12 @@ is written opens the sphere without either.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cloister.cli.commands.accounts import new_file
 from cloister.cli.faults import LOCKED, NOT_FOUND, STOPPED, USAGE, Refused
-from cloister.cli.output import say
+from cloister.cli.output import ranges, say
 from cloister.cli.shell import Shell, opened, profile, synced, unlock
 from cloister.errors import (
     CommitmentMismatch,
@@ -98,24 +97,13 @@ async def _write(shell: Shell, sphere: Sphere, kept: SavedKeys, words: str, path
         await sphere.check_saved(_read(str(path)), words or kept.code)
     shell.out.close_line()
     row = {"sphere": kept.sph, "keys": list(kept.keys), "file": str(path), "code": kept.code, "checked": True}
-    done = say("done.keys-saved", file=str(path), n=len(kept.keys), keys_raw=_ranges(kept.keys))
+    done = say("done.keys-saved", file=str(path), n=len(kept.keys), keys_raw=ranges(kept.keys))
     shell.out.result(row, done, *_code(kept))
     known = sphere.keys()
     absent = sum(not here for _, here in known)
     if absent:
         shell.out.note(say("note.saved-partly", n=absent))
     shell.out.note(say("note.saved-code" if kept.code else "note.saved-words"))
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    """Ascending numbers as people write them: 1–3, 5."""
-    runs: list[list[int]] = []
-    for n in numbers:
-        if runs and runs[-1][-1] == n - 1:
-            runs[-1].append(n)
-        else:
-            runs.append([n])
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
 
 
 def _code(kept: SavedKeys) -> list[str]:
