@@ -29,6 +29,7 @@ from tests.scenarios.world import World, harbour, sent, texts
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "JITTER", 0.0)
     monkeypatch.setattr(live, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(live_transfer, "CHOICE", 0.0)
 
 
 def is_(kind: type[Event], **members: Any) -> Callable[[Event], bool]:

@@ -351,6 +351,7 @@ class Household:
     def lock(self) -> None:
         """Forget every key in memory and close the store."""
         if self._ctx is not None:
+            self._ctx.transfers.stop()
             self._ctx.store.close()
         self._ctx, self._vk = None, None
         self.relay.token, self.relay.renew = None, None

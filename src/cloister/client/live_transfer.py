@@ -21,6 +21,7 @@ from cloister.client.transfers import Answered, Asked
 from cloister.errors import (
     CheckFailed,
     CloisterError,
+    Expired,
     KeyUnknown,
     NotFound,
     NotMember,
@@ -31,13 +32,17 @@ from cloister.errors import (
 )
 from cloister.protocol.encoding import b64d, b64e
 from cloister.sphere import live
-from cloister.sphere.live import Message, Why
+from cloister.sphere.live import Message, Pair, Why
 from cloister.sphere.share import Party
 
 # Seconds between two asks that nobody had to call for (LIVE-014).
 ASK_AGAIN: Final = 120
 # Asks remembered so that none is answered twice; at most as many are open at once.
 MAX_SEEN: Final = 256
+# Seconds that further offers are waited for after the first, offers kept meanwhile, and opened of one ask (LIVE-004).
+CHOICE = 1.0
+MAX_OFFERS: Final = 64
+MAX_OPENED: Final = 8
 
 
 def _me(ctx: Context) -> Party:
@@ -54,6 +59,8 @@ def drop_old(ctx: Context) -> None:
     for digest, asked in list(all_.asked.items()):
         if now > asked.asking.exp:
             del all_.asked[digest]
+            if asked.pair is not None:
+                all_.vain.add(asked.pair.provider.dv)
             ctx.store.tell([TransferEnded(asked.asking.sph, b64e(digest), "expired", own=True)])
     for digest, answered in list(all_.answered.items()):
         if now > answered.offering.exp:
@@ -87,7 +94,7 @@ async def ask(ctx: Context, rep: Replica, ns: Sequence[int] | None = None) -> tu
         raise UsageError("no key of this sphere is missing here")
     private = await asyncio.to_thread(crypto.rsa_generate)
     asking, compact = live.ask(rep.sph, _me(ctx), ctx.sign, wanted, private, now=ctx.now(), rng=ctx.rng)
-    ctx.transfers.asked[asking.digest] = Asked(asking)
+    ctx.transfers.asked[asking.digest] = Asked(asking, MAX_OPENED)
     ctx.transfers.last[rep.sph] = ctx.now()
     _later(ctx)
     try:
@@ -111,14 +118,55 @@ async def ask_unasked(ctx: Context, rep: Replica) -> None:
             await ask(ctx, rep)
 
 
-async def _offered(ctx: Context, rep: Replica, message: Message) -> None:
+def _offered(ctx: Context, message: Message) -> None:
+    """Keep an offer until one is chosen. One that comes later may be made by somebody who knows sJ (LIVE-004)."""
     asked = ctx.transfers.asked.get(b64d(message.body["ask"]))
-    if asked is None or asked.pair is not None:
-        return  # another device was quicker
-    pair, compact = live.open_offer(asked.asking, message, ctx.sign, now=ctx.now(), rng=ctx.rng)
-    asked.pair = pair
-    ctx.store.tell([KeyOffered(rep.sph, b64e(pair.ask), pair.provider.id, _name(ctx, rep, pair.provider), pair.digits)])
-    await ctx.relay.pass_on([pair.provider.dv], compact)
+    if asked is None or asked.closed:
+        return
+    live.check_offer(asked.asking, message, ctx.now())
+    if len(asked.offers) >= MAX_OFFERS or any(one.sender == message.sender for one in asked.offers):
+        return
+    asked.offers.append(message)
+    if len(asked.offers) == 1:
+        task = asyncio.create_task(_choose(ctx, asked))
+        ctx.transfers.tasks.add(task)
+        task.add_done_callback(ctx.transfers.tasks.discard)
+
+
+async def _choose(ctx: Context, asked: Asked) -> None:
+    """Open the best of the offers that came together: own devices first, last those that came to nothing before."""
+    await asyncio.sleep(CHOICE)
+    asked.closed = True
+    asked.offers.sort(key=lambda one: (one.sender.dv in ctx.transfers.vain, one.sender.id != ctx.id))
+    with suppress(CloisterError):
+        await _open_next(ctx, asked)
+
+
+async def _open_next(ctx: Context, asked: Asked) -> bool:
+    """Open the next offer of an ask whose device is still there; False when there is none."""
+    while asked.offers and asked.left and asked.asking.digest in ctx.transfers.asked:
+        offered = asked.offers.pop(0)
+        asked.left -= 1
+        asked.pair, compact = live.open_offer(asked.asking, offered, ctx.sign, now=ctx.now(), rng=ctx.rng)
+        pair, rep = asked.pair, ctx.replica(asked.asking.sph)
+        name, who = b64e(pair.ask), _name(ctx, rep, pair.provider)
+        ctx.store.tell([KeyOffered(rep.sph, name, pair.provider.id, who, pair.digits)])
+        try:
+            if await ctx.relay.pass_on([pair.provider.dv], compact):
+                return True
+        except RelayError:
+            continue
+    return False
+
+
+async def _in_vain(ctx: Context, asked: Asked, why: Why) -> None:
+    """The open offer came to nothing: go on with the next one, or say that it is over (LIVE-004, LIVE-009)."""
+    digest, sph = asked.asking.digest, asked.asking.sph
+    if asked.pair is not None:
+        ctx.transfers.vain.add(asked.pair.provider.dv)
+    asked.pair = None
+    if not await _open_next(ctx, asked) and ctx.transfers.asked.pop(digest, None) is not None:
+        ctx.store.tell([TransferEnded(sph, b64e(digest), why, own=True)])
 
 
 async def _given(ctx: Context, rep: Replica, message: Message) -> None:
@@ -128,18 +176,28 @@ async def _given(ctx: Context, rep: Replica, message: Message) -> None:
         raise Replay("keys nobody waits for")
     pair = found.pair
     secrets = [own.de_seed for own in renewing.receiving(ctx)]
-    taken, compact = live.take(
-        found.asking, pair, message, rep.known[1], ctx.keys.kem, secrets, ctx.sign, now=ctx.now(), rng=ctx.rng
-    )
+    try:
+        taken, compact = live.take(
+            found.asking, pair, message, rep.known[1], ctx.keys.kem, secrets, ctx.sign, now=ctx.now(), rng=ctx.rng
+        )
+    except (Replay, Expired):
+        raise
+    except CheckFailed:
+        await _say_end(ctx, pair, pair.provider, "failed")
+        await _in_vain(ctx, found, "failed")
+        return
     async with ctx.profile.writer(rep.sph):
         rep = ctx.replica(rep.sph)
         with ctx.store.step() as events:
             keys.keep(ctx, rep, taken, events)
-            events.append(
-                KeyReceived(rep.sph, b64e(pair.ask), _name(ctx, rep, pair.provider), tuple(key.n for key in taken))
-            )
     ctx.transfers.asked.pop(pair.ask, None)
-    await ctx.relay.pass_on([pair.provider.dv], compact)
+    ctx.transfers.vain.discard(pair.provider.dv)
+    try:
+        await ctx.relay.pass_on([pair.provider.dv], compact)
+    finally:
+        # Told last: whoever was waiting for the keys may close now, and the other side knows already.
+        name = _name(ctx, rep, pair.provider)
+        ctx.store.tell([KeyReceived(rep.sph, b64e(pair.ask), name, tuple(key.n for key in taken))])
 
 
 # --- the side that gives ------------------------------------------------------------------------------------------
@@ -155,7 +213,7 @@ async def _heard_ask(ctx: Context, rep: Replica, message: Message) -> None:
     all_.seen[message.digest] = message.body["exp"] + live.SECONDS
     given = keys.granted(rep, message.sender.dv)
     held = [n for n in wanted if n in rep.keys and n in given]
-    if not held:
+    if not held or not (provides(rep) or all_.attended is None or rep.sph in all_.attended):
         return
     offering, compact = live.offer(message, _me(ctx), ctx.sign, held, now=ctx.now(), rng=ctx.rng)
     all_.answered[message.digest] = Answered(offering)
@@ -243,6 +301,13 @@ async def _done(ctx: Context, rep: Replica, message: Message) -> None:
 # --- both sides ---------------------------------------------------------------------------------------------------
 
 
+async def _say_end(ctx: Context, pair: Pair, other: Party, why: Why) -> None:
+    """Tell the other side, as far as that is possible (LIVE-009)."""
+    compact = live.end(pair.sph, _me(ctx), ctx.sign, other, pair.ask, why, now=ctx.now(), rng=ctx.rng)
+    with suppress(RelayError, Unreachable):
+        await ctx.relay.pass_on([other.dv], compact)
+
+
 async def end(ctx: Context, name: str, why: Why) -> None:
     """End a transfer from either side (LIVE-009): different digits, or no. Nothing is given any more."""
     digest = b64d(name)
@@ -250,19 +315,24 @@ async def end(ctx: Context, name: str, why: Why) -> None:
     pair = (asked and asked.pair) or (answered and answered.pair)
     if not pair:
         return
-    other = pair.provider if asked else pair.asker
-    compact = live.end(pair.sph, _me(ctx), ctx.sign, other, digest, why, now=ctx.now(), rng=ctx.rng)
-    ctx.store.tell([TransferEnded(pair.sph, name, why, own=asked is not None)])
-    await ctx.relay.pass_on([other.dv], compact)
+    try:
+        await _say_end(ctx, pair, pair.provider if asked else pair.asker, why)
+    finally:
+        ctx.store.tell([TransferEnded(pair.sph, name, why, own=asked is not None)])
 
 
-def _ended(ctx: Context, message: Message) -> None:
+async def _ended(ctx: Context, message: Message) -> None:
     digest, all_ = b64d(message.body["ask"]), ctx.transfers
     asked, answered = all_.asked.get(digest), all_.answered.get(digest)
     pair = (asked and asked.pair) or (answered and answered.pair)
     if not pair:
         return
     why = live.check_end(message, _me(ctx), pair.provider if asked else pair.asker, digest)
+    if asked is not None and why != "different":
+        await _in_vain(ctx, asked, why)
+        return
+    if asked is not None:
+        all_.vain.add(pair.provider.dv)
     all_.asked.pop(digest, None)
     all_.answered.pop(digest, None)
     ctx.store.tell([TransferEnded(pair.sph, b64e(digest), why, own=asked is not None)])
@@ -289,7 +359,7 @@ async def take(ctx: Context, sph: str, compact: str) -> None:
             case "ask":
                 await _heard_ask(ctx, rep, message)
             case "offer":
-                await _offered(ctx, rep, message)
+                _offered(ctx, message)
             case "open":
                 await _opened(ctx, rep, message)
             case "give":
@@ -297,6 +367,6 @@ async def take(ctx: Context, sph: str, compact: str) -> None:
             case "done":
                 await _done(ctx, rep, message)
             case _:
-                _ended(ctx, message)
+                await _ended(ctx, message)
     except (CheckFailed, NotFound, RelayError, Unreachable):
         return

@@ -220,10 +220,15 @@ def _pair(sph: str, asker: Party, provider: Party, ns: tuple[int, ...], ask: byt
     return Pair(sph, asker, provider, ns, ask, b"", "", exp)
 
 
-def open_offer(asking: Asking, offered: Message, signer: Signer, *, now: int, rng: Rng) -> tuple[Pair, str]:
-    """Open the first offer that verifies (LIVE-004). Raises Replay, Expired, FormatError."""
+def check_offer(asking: Asking, offered: Message, now: int) -> tuple[int, ...]:
+    """The epochs offered, if it is an offer to this ask (LIVE-003). Raises Replay, Expired, FormatError."""
     _expect(offered, "offer", asking.me, None, ("ask", asking.digest), asking.exp, now)
-    ns = _ns(offered.body["ns"], asking.ns)
+    return _ns(offered.body["ns"], asking.ns)
+
+
+def open_offer(asking: Asking, offered: Message, signer: Signer, *, now: int, rng: Rng) -> tuple[Pair, str]:
+    """Open an offer; only one that was here before the first open went out (LIVE-004). Raises as ``check_offer``."""
+    ns = check_offer(asking, offered, now)
     pair = _pair(asking.sph, asking.me, offered.sender, ns, asking.digest, asking.exp)
     code = digits(asking.sas, b64d(offered.body["sas"]), offered.digest, pair.both)
     members = {"offer": b64e(offered.digest), "sas": b64e(asking.sas)}

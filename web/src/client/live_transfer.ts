@@ -8,7 +8,7 @@
  */
 
 import { rsaGenerate } from "../crypto.ts";
-import { CheckFailed, KeyUnknown, NotFound, NotMember, RelayError, Replay, Unreachable, UsageError } from "../errors.ts";
+import { CheckFailed, Expired, KeyUnknown, NotFound, NotMember, RelayError, Replay, Unreachable, UsageError } from "../errors.ts";
 import { b64d, b64e } from "../protocol/encoding.ts";
 import * as live from "../sphere/live.ts";
 import type { Party } from "../sphere/share.ts";
@@ -29,6 +29,10 @@ import type { Answered, Asked } from "./transfers.ts";
 export const ASK_AGAIN = 120;
 /** Asks remembered so that none is answered twice. */
 const MAX_SEEN = 256;
+/** Seconds that further offers are waited for after the first, offers kept meanwhile, and opened of one ask (LIVE-004). */
+const CHOICE = 1;
+const MAX_OFFERS = 64;
+const MAX_OPENED = 8;
 
 type Notes = Note & { provides?: boolean };
 
@@ -40,9 +44,10 @@ const nameOf = (ctx: Context, rep: Replica, party: Party): Promise<string> =>
 export function dropOld(ctx: Context): void {
   const { asked, answered, seen } = ctx.transfers;
   const at = now(ctx);
-  for (const [name, { asking }] of asked) {
+  for (const [name, { asking, pair }] of asked) {
     if (at <= asking.exp) continue;
     asked.delete(name);
+    if (pair !== undefined) ctx.transfers.vain.add(pair.provider.dv);
     ctx.store.tell([{ event: "TransferEnded", sph: asking.sph, name, why: "expired", own: true }]);
   }
   for (const [name, { offering, pair }] of answered) {
@@ -79,7 +84,7 @@ export async function ask(ctx: Context, rep: Replica): Promise<{ name: string; r
   const { modulus: epk, unseal } = await rsaGenerate();
   const { asking, jws } = await live.ask({ sph: rep.sph, me: me(ctx), ns, epk, unseal, now: now(ctx) }, signer(ctx), ctx.rng);
   const name = b64e(asking.digest);
-  ctx.transfers.asked.set(name, { asking });
+  ctx.transfers.asked.set(name, { asking, offers: [], left: MAX_OPENED, closed: false, pair: undefined });
   later(ctx);
   try {
     const reached = await ctx.relay.passOn([], jws);
@@ -102,36 +107,86 @@ export async function askUnasked(ctx: Context, rep: Replica): Promise<void> {
   }
 }
 
-async function offered(ctx: Context, rep: Replica, message: live.Message): Promise<void> {
+/** Keep an offer until one is chosen. One that comes later may be made by somebody who knows sJ (LIVE-004). */
+function offered(ctx: Context, message: live.Message): void {
   const asked = ctx.transfers.asked.get(message.body["ask"] as string);
-  if (asked === undefined || asked.pair !== undefined) return; // another device was quicker
-  const { pair, jws } = await live.openOffer(asked.asking, message, now(ctx), signer(ctx), ctx.rng);
-  asked.pair = pair;
-  const { id } = pair.provider;
-  const who = await nameOf(ctx, rep, pair.provider);
-  ctx.store.tell([{ event: "KeyOffered", sph: rep.sph, name: b64e(pair.ask), id, who, digits: pair.digits }]);
-  await ctx.relay.passOn([pair.provider.dv], jws);
+  if (asked === undefined || asked.closed) return;
+  live.checkOffer(asked.asking, message, now(ctx));
+  const { offers } = asked;
+  if (offers.length >= MAX_OFFERS || offers.some((one) => one.sender.dv === message.sender.dv)) return;
+  offers.push(message);
+  if (offers.length === 1) background(ctx.pause(CHOICE).then(() => choose(ctx, asked)));
+}
+
+/** Open the best of the offers that came together: own devices first, last those that came to nothing before. */
+async function choose(ctx: Context, asked: Asked): Promise<void> {
+  asked.closed = true;
+  const rank = ({ sender }: live.Message): number => (ctx.transfers.vain.has(sender.dv) ? 2 : 0) + (sender.id === ctx.id ? 0 : 1);
+  asked.offers.sort((one, other) => rank(one) - rank(other));
+  await openNext(ctx, asked);
+}
+
+/** Open the next offer of an ask whose device is still there; false when there is none. */
+async function openNext(ctx: Context, asked: Asked): Promise<boolean> {
+  const name = b64e(asked.asking.digest);
+  while (asked.left > 0 && ctx.transfers.asked.has(name)) {
+    const next = asked.offers.shift();
+    if (next === undefined) return false;
+    asked.left -= 1;
+    const { pair, jws } = await live.openOffer(asked.asking, next, now(ctx), signer(ctx), ctx.rng);
+    asked.pair = pair;
+    const { id, dv } = pair.provider;
+    const who = await nameOf(ctx, await replica(ctx, pair.sph), pair.provider);
+    ctx.store.tell([{ event: "KeyOffered", sph: pair.sph, name, id, who, digits: pair.digits }]);
+    try {
+      if ((await ctx.relay.passOn([dv], jws)) > 0) return true;
+    } catch (error) {
+      if (!(error instanceof RelayError)) throw error;
+    }
+  }
+  return false;
+}
+
+/** The open offer came to nothing: go on with the next one, or say that it is over (LIVE-004, LIVE-009). */
+async function inVain(ctx: Context, asked: Asked, why: live.Why): Promise<void> {
+  const name = b64e(asked.asking.digest);
+  if (asked.pair !== undefined) ctx.transfers.vain.add(asked.pair.provider.dv);
+  asked.pair = undefined;
+  if ((await openNext(ctx, asked)) || !ctx.transfers.asked.delete(name)) return;
+  ctx.store.tell([{ event: "TransferEnded", sph: asked.asking.sph, name, why, own: true }]);
 }
 
 async function given(ctx: Context, rep: Replica, message: live.Message): Promise<void> {
-  const fits = ({ pair }: Asked): boolean => pair !== undefined && b64e(pair.open) === message.body["open"];
+  const fits = ({ pair }: Asked): boolean => pair !== undefined && b64e(pair.open) === message.body["open"]
+    && pair.provider.dv === message.sender.dv;
   const found = [...ctx.transfers.asked.values()].find(fits);
   if (found?.pair === undefined) throw new Replay("keys nobody waits for");
   const { asking, pair } = found;
   const secrets = (await renewing.receiving(ctx)).map((own) => own.deSeed);
   const { history: log } = known(rep);
   const asked = { asking, pair, given: message, log, kem: ctx.keys.kem, secrets, now: now(ctx) };
-  const taken = await live.take(asked, signer(ctx), ctx.rng);
+  let taken: Awaited<ReturnType<typeof live.take>>;
+  try {
+    taken = await live.take(asked, signer(ctx), ctx.rng);
+  } catch (error) {
+    if (!(error instanceof CheckFailed) || error instanceof Replay || error instanceof Expired) throw error;
+    await sayEnd(ctx, pair, pair.provider, "failed");
+    await inVain(ctx, found, "failed");
+    return;
+  }
   await writer(ctx, rep.sph, async () => {
     const held = await replica(ctx, rep.sph);
-    const who = await nameOf(ctx, held, pair.provider);
-    await ctx.store.step(async (tx) => {
-      await keys.keep(ctx, held, taken.keys, tx);
-      tx.events.push({ event: "KeyReceived", sph: rep.sph, name: b64e(pair.ask), who, ns: taken.keys.map((one) => one.n) });
-    });
+    await ctx.store.step(async (tx) => { await keys.keep(ctx, held, taken.keys, tx); });
   });
   ctx.transfers.asked.delete(b64e(pair.ask));
-  await ctx.relay.passOn([pair.provider.dv], taken.jws);
+  ctx.transfers.vain.delete(pair.provider.dv);
+  const who = await nameOf(ctx, await replica(ctx, rep.sph), pair.provider);
+  const ns = taken.keys.map((one) => one.n);
+  try {
+    await ctx.relay.passOn([pair.provider.dv], taken.jws);
+  } finally {
+    ctx.store.tell([{ event: "KeyReceived", sph: rep.sph, name: b64e(pair.ask), who, ns }]);
+  }
 }
 
 // --- the side that gives -----------------------------------------------------------------------------------------------
@@ -237,23 +292,41 @@ function drop(ctx: Context, name: string): void {
   ctx.transfers.answered.delete(name);
 }
 
+/** Tell the other side, as far as that is possible (LIVE-009). */
+async function sayEnd(ctx: Context, pair: live.Pair, to: Party, why: live.Why): Promise<void> {
+  const ending = { sph: pair.sph, me: me(ctx), to, asked: pair.ask, why, now: now(ctx) };
+  try {
+    await ctx.relay.passOn([to.dv], await live.end(ending, signer(ctx), ctx.rng));
+  } catch (error) {
+    if (!(error instanceof RelayError) && !(error instanceof Unreachable)) throw error;
+  }
+}
+
 /** End a transfer from either side (LIVE-009): different digits, or no. Nothing is given any more. */
 export async function end(ctx: Context, name: string, why: live.Why): Promise<void> {
   const found = ends(ctx, name);
   drop(ctx, name);
   if (found === undefined) return;
   const { pair, other, own } = found;
-  ctx.store.tell([{ event: "TransferEnded", sph: pair.sph, name, why, own }]);
-  const ending = { sph: pair.sph, me: me(ctx), to: other, asked: b64d(name), why, now: now(ctx) };
-  await ctx.relay.passOn([other.dv], await live.end(ending, signer(ctx), ctx.rng));
+  try {
+    await sayEnd(ctx, pair, other, why);
+  } finally {
+    ctx.store.tell([{ event: "TransferEnded", sph: pair.sph, name, why, own }]);
+  }
 }
 
-function ended(ctx: Context, message: live.Message): void {
+async function ended(ctx: Context, message: live.Message): Promise<void> {
   const name = message.body["ask"] as string;
   const found = ends(ctx, name);
   if (found === undefined) return;
   const { pair, other, own } = found;
   const why = live.checkEnd(message, me(ctx), other, b64d(name));
+  const asked = ctx.transfers.asked.get(name);
+  if (asked !== undefined && why !== "different") {
+    await inVain(ctx, asked, why);
+    return;
+  }
+  if (own) ctx.transfers.vain.add(other.dv);
   drop(ctx, name);
   ctx.store.tell([{ event: "TransferEnded", sph: pair.sph, name, why, own }]);
 }
@@ -278,11 +351,11 @@ export async function take(ctx: Context, sph: string, compact: string): Promise<
   try {
     const message = await read(ctx, rep, compact);
     if (message.k === "ask") await heardAsk(ctx, rep, message);
-    else if (message.k === "offer") await offered(ctx, rep, message);
+    else if (message.k === "offer") offered(ctx, message);
     else if (message.k === "open") await opened(ctx, rep, message);
     else if (message.k === "give") await given(ctx, rep, message);
     else if (message.k === "done") await done(ctx, rep, message);
-    else ended(ctx, message);
+    else await ended(ctx, message);
   } catch (error) {
     const passing = [CheckFailed, NotFound, RelayError, Unreachable].some((kind) => error instanceof kind);
     if (!passing) throw error;

@@ -4,12 +4,18 @@
  * As `src/cloister/client/transfers.py`.
  */
 
-import type { Asking, Given, Offering, Pair } from "../sphere/live.ts";
+import type { Asking, Given, Message, Offering, Pair } from "../sphere/live.ts";
 
-/** An ask of this device; `pair` from the moment an offer was opened. */
+/**
+ * An ask of this device. `offers` are those not opened yet, `left` how many more may be opened; `closed` once the first
+ * was: what comes later is dropped (LIVE-004). `pair` while an offer is open.
+ */
 export interface Asked {
   readonly asking: Asking;
-  pair?: Pair;
+  readonly offers: Message[];
+  left: number;
+  closed: boolean;
+  pair: Pair | undefined;
 }
 
 /** An ask of another device; `pair` once it was opened, `given` once keys went out. */
@@ -27,6 +33,8 @@ export interface Transfers {
   readonly seen: Map<string, number>;
   /** When this device asked in a sphere. */
   readonly last: Map<string, number>;
+  /** Devices whose last opened offer came to nothing. */
+  readonly vain: Set<string>;
 }
 
-export const none = (): Transfers => ({ asked: new Map(), answered: new Map(), seen: new Map(), last: new Map() });
+export const none = (): Transfers => ({ asked: new Map(), answered: new Map(), seen: new Map(), last: new Map(), vain: new Set() });

@@ -192,13 +192,18 @@ export function digits(sasJ: Uint8Array, sasP: Uint8Array, offered: Uint8Array, 
   return (number % 1_000_000n).toString().padStart(6, "0");
 }
 
-/** Open the first offer that verifies (LIVE-004). Throws Replay, Expired, FormatError. */
+/** The epochs offered, if it is an offer to this ask (LIVE-003). Throws Replay, Expired, FormatError. */
+export function checkOffer(asking: Asking, offered: Message, now: number): number[] {
+  expect(offered, "offer", asking.me, undefined, "ask", asking.digest);
+  inTime(asking.exp, now);
+  return ascending(numbers(offered.body), asking.ns);
+}
+
+/** Open an offer; only one that was here before the first open went out (LIVE-004). Throws as `checkOffer`. */
 export async function openOffer(
   asking: Asking, offered: Message, now: number, signer: Signer, rng: Rng,
 ): Promise<{ pair: Pair; jws: string }> {
-  expect(offered, "offer", asking.me, undefined, "ask", asking.digest);
-  inTime(asking.exp, now);
-  const ns = ascending(numbers(offered.body), asking.ns);
+  const ns = checkOffer(asking, offered, now);
   const ends = { sph: asking.sph, asker: asking.me, provider: offered.sender };
   const code = digits(asking.sas, bytes(offered.body, "sas"), offered.digest, ends);
   const members = { offer: b64e(offered.digest), sas: b64e(asking.sas) };

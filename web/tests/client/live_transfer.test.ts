@@ -14,6 +14,7 @@ import { type Person, person } from "./party.ts";
 let relay: TestRelay;
 let ada: Person;
 let bo: Person;
+let cy: Person | undefined;
 let sph = "";
 
 const is = (name: PageEvent["event"]) => (event: PageEvent): boolean => event.event === name;
@@ -37,6 +38,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await ada.client.lock();
   await bo.client.lock();
+  await cy?.client.lock();
   await settled();
   await relay.stop();
 });
@@ -86,5 +88,26 @@ describe("live transfer", () => {
       await bo.heard(is("KeyReceived"));
     }
     expect((await bo.client.keys(sph)).map((one) => one.here)).toEqual([true, true]);
+  });
+
+  test("who says no spoils nothing: the next offer that came is opened, with digits of its own", async () => {
+    await ada.client.setProvides(sph, false);
+    const { url } = await ada.client.invite(sph, { uses: 1, seconds: 3600, role: "member", admit: "auto" });
+    cy = await person("cy", { address: relay.origin, live: true });
+    await cy.client.createAccount("cy", cy.password, { link: url });
+    await cy.heard(is("Admitted"), is("KeyOffered"));
+    const offered = last<KeyOffered>(cy, "KeyOffered");
+    const [first, second] = offered.who === "ada" ? [ada, bo] : [bo, ada];
+    await first.heard(is("KeyAsked"));
+    await first.client.endLive(sph, offered.name, "refused");
+    await second.heard(is("KeyAsked"));
+    await cy.heard(is("KeyOffered"));
+    const [asked, next] = [last<KeyAsked>(second, "KeyAsked"), last<KeyOffered>(cy, "KeyOffered")];
+    expect(next.name).toBe(offered.name);
+    expect(next.digits).toBe(asked.digits);
+    expect(next.who).not.toBe(offered.who);
+    await second.client.giveLive(sph, asked.name);
+    await cy.heard(is("KeyReceived"));
+    expect((await cy.client.keys(sph)).map((one) => one.here)).toEqual([true, true]);
   });
 });
