@@ -84,6 +84,18 @@ class Secrets:
         answer = self.ask(prompt, **fields).lower()
         return default if not answer else answer in ("y", "yes")
 
+    async def agree_meanwhile(self, prompt: str, **fields: Any) -> bool:
+        """A yes typed while other things go on; anything else is a no, and ``--yes`` answers nothing here.
+
+        Cancelled, the question is gone from the terminal. Raises Refused (exit 4) without one.
+        """
+        if self.terminal is None:
+            raise Refused("no-terminal", LOCKED)
+        try:
+            return (await self.terminal.ask_meanwhile(say(prompt, **fields))).lower() in ("y", "yes")
+        except EOFError:
+            raise Refused("no-terminal", LOCKED) from None
+
     def agree_by_name(self, name: str, prompt: str, **fields: Any) -> None:
         """Something that cannot be taken back: its name typed, or ``--yes=NAME``. Raises Refused."""
         if self.flags.yes_name or self.flags.yes:

@@ -48,6 +48,38 @@ class Terminal:
             data += byte
         return data.decode("utf-8", "replace").strip()
 
+    async def ask_meanwhile(self, prompt: str) -> str:
+        """One visible line, while the event loop goes on. Raises EOFError at the end of input."""
+        import asyncio
+
+        loop, data = asyncio.get_running_loop(), bytearray()
+        line: asyncio.Future[str] = loop.create_future()
+
+        def more() -> None:
+            try:
+                byte = os.read(self.read_fd, 1)
+            except OSError:
+                byte = b""
+            if line.done():
+                return
+            if not byte:
+                line.set_exception(EOFError())
+            elif byte in b"\r\n" or len(data) >= MAX_LINE:
+                line.set_result(data.decode("utf-8", "replace").strip())
+            else:
+                data.extend(byte)
+
+        self.write(prompt)
+        termios.tcdrain(self.write_fd)
+        loop.add_reader(self.read_fd, more)
+        try:
+            return await line
+        except asyncio.CancelledError:
+            self.write("\n")
+            raise
+        finally:
+            loop.remove_reader(self.read_fd)
+
     def ask_hidden(self, prompt: str) -> str:
         """One line with echo off. Backspace and Ctrl-U work. Raises EOFError at the end of input."""
         with self._raw():

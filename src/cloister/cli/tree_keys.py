@@ -68,14 +68,13 @@ def live_give(
     always: Annotated[
         str, typer.Option("--always", metavar="on|off", help="Give without asking you, to members of the sphere.")
     ] = "",
-    digits: Annotated[str, typer.Option("--digits", metavar="DIGITS", help="Give if these are the six.")] = "",
 ) -> None:
     """Wait for somebody who asks, compare six digits, and give."""
     from cloister.cli.commands import handing
 
     if always not in ("", "on", "off"):
         raise typer.BadParameter("on or off", param_hint="--always")
-    shell.go(handing.give(shell.current(), name, always, digits))
+    shell.go(handing.give(shell.current(), name, always))
 
 
 @app.command(cls=Command)

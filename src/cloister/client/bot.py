@@ -46,5 +46,5 @@ async def run(
         await client.unlock_with_file(key_file)
         await client.sync()
         await answer(client, handler)
-        async for _ in client.events():
+        async for _ in client.events(attended=()):
             await answer(client, handler)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -231,8 +231,13 @@ class Client(Household):
         return await one.requests()
 
     # traffic -----------------------------------------------------------------------------------------------------
-    async def events(self, *, live: bool = True) -> AsyncIterator[Event]:
-        """Events as they become durable; with ``live`` keeps the connection up with back-off until closed."""
+    async def events(self, *, live: bool = True, attended: Iterable[str] | None = None) -> AsyncIterator[Event]:
+        """Events as they become durable; with ``live`` keeps the connection up with back-off until closed.
+
+        ``attended``: the spheres (sph) in which a person here answers ``KeyAsked``; None: all. In others an ask gets
+        an offer only where this device gives unasked (LIVE-012).
+        """
+        self.context.transfers.attended = None if attended is None else frozenset(attended)
         heard: asyncio.Queue[Event] = asyncio.Queue()
         self._listeners.append(heard)
         task = asyncio.create_task(live_module.run(self.context)) if live else None

@@ -6,11 +6,10 @@ Nothing is kept at the server. Whoever stops one side ends it on both.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from cloister.cli.faults import STOPPED, Refused
-from cloister.cli.output import say
+from cloister.cli.faults import LOCKED, STOPPED, Refused
+from cloister.cli.output import ranges, say
 from cloister.cli.shell import Shell, opened, synced
 
 if TYPE_CHECKING:
@@ -28,26 +27,18 @@ ENDS: Final = {
 }
 
 
-def numbers(ns: Sequence[int]) -> str:
-    """Ascending numbers in short: 1 to 3, 5."""
-    parts: list[list[int]] = []
-    for n in ns:
-        if parts and parts[-1][-1] == n - 1:
-            parts[-1].append(n)
-        else:
-            parts.append([n])
-    return ", ".join(str(one[0]) if len(one) == 1 else f"{one[0]}–{one[-1]}" for one in parts)
-
-
 def _digits(code: str) -> str:
     return f"{code[:3]} {code[3:]}"
 
 
-async def _asked(sphere: Sphere) -> str:
-    """The ask's name. Raises Refused when nobody who could answer is connected."""
-    name, reached = await sphere.handover().ask()
-    if not reached:
-        raise Refused("live-nobody", BUSY, code="L_NOT_FOUND")
+async def _asked(shell: Shell, sphere: Sphere) -> str:
+    """Ask; the ask's name. Raises Refused when nobody is connected."""
+    with shell.out.step(say("step.asking-live")):
+        name, reached = await sphere.handover().ask()
+        if not reached:
+            raise Refused("live-nobody", BUSY, code="L_NOT_FOUND")
+    shell.out.close_line()
+    shell.out.note(say("note.live-asked", n=reached))
     return name
 
 
@@ -62,21 +53,23 @@ async def ask(shell: Shell, name: str) -> None:
             shell.out.result({"sphere": sphere.sph, "keys": []}, say("note.no-key-missing", title=sphere.info.title))
             return
         sphere.handover().only_by_hand()
-        shell.kept = "kept.live"
         under_way = ""
         try:
-            async for event in client.events(live=True):
-                if isinstance(event, Connected):
-                    with shell.out.step(say("step.asking-live")):
-                        under_way = await _asked(sphere)
-                    shell.out.close_line()
+            async for event in client.events(attended=()):
+                if isinstance(event, Connected) and not under_way:
+                    shell.kept = "kept.live"
+                    under_way = await _asked(shell, sphere)
                 elif event.sph != sphere.sph or getattr(event, "name", "") != under_way:
                     continue
                 elif isinstance(event, KeyOffered):
-                    shell.out.note(say("note.live-offered", name=event.who, digits_raw=_digits(event.digits)))
+                    offered = {"sphere": sphere.sph, "from": event.who, "digits": event.digits}
+                    shell.out.result(offered, say("live.offered", name=event.who, digits_raw=_digits(event.digits)))
+                    shell.out.note(say("note.live-offered", name=event.who))
                 elif isinstance(event, KeyReceived):
                     row = {"sphere": sphere.sph, "keys": list(event.ns), "from": event.who}
-                    shell.out.result(row, say("done.live-received", keys=numbers(event.ns), name=event.who))
+                    shell.out.result(
+                        row, say("done.live-received", keys=ranges(event.ns), n=len(event.ns), name=event.who)
+                    )
                     return
                 elif isinstance(event, TransferEnded):
                     raise _over(event.why)
@@ -101,58 +94,77 @@ async def _break_off(sphere: Sphere, name: str) -> None:
             return
 
 
-async def give(shell: Shell, name: str, always: str, digits: str) -> None:
+async def give(shell: Shell, name: str, always: str) -> None:
     """Wait for somebody who asks, compare, and give; or say that this device may do so unasked."""
     async with opened(shell) as client:
         await synced(shell, client)
         sphere = client.sphere(name)
         if always:
-            on = always == "on"
-            if shell.would("would.live-always" if on else "would.live-never", title=sphere.info.title):
-                return
-            sphere.handover().set_provides(on)
-            shell.out.result(
-                {"sphere": sphere.sph, "always": on},
-                say("done.live-always" if on else "done.live-never", title=sphere.info.title),
-            )
+            _set_always(shell, sphere, on=always == "on")
             return
-        await _serve(shell, client, sphere, digits)
+        if shell.secrets.terminal is None:
+            raise Refused("live-no-terminal", LOCKED)
+        if shell.would("would.live-give", title=sphere.info.title):
+            return
+        await _serve(shell, client, sphere)
 
 
-async def _serve(shell: Shell, client: Client, sphere: Sphere, digits: str) -> None:
+def _set_always(shell: Shell, sphere: Sphere, *, on: bool) -> None:
+    title = sphere.info.title
+    if shell.would("would.live-always" if on else "would.live-never", title=title):
+        return
+    sphere.handover().set_provides(on)
+    text = say("done.live-always" if on else "done.live-never", title=title)
+    shell.out.result({"sphere": sphere.sph, "always": on}, text)
+    if on:
+        shell.out.note(say("note.live-always"))
+
+
+async def _serve(shell: Shell, client: Client, sphere: Sphere) -> None:
+    """Listen and decide side by side: whatever happens meanwhile, the other side ends a question that is open here."""
+    asked: asyncio.Future[KeyAsked] = asyncio.get_running_loop().create_future()
+    listening = asyncio.create_task(_listen(shell, client, sphere, asked))
+    deciding = asyncio.create_task(_decide(shell, sphere, asked))
+    try:
+        await asyncio.wait({listening, deciding}, return_when=asyncio.FIRST_COMPLETED)
+        if deciding.done():
+            deciding.result()
+        await listening
+    except asyncio.CancelledError:
+        await _break_off(sphere, asked.result().name if asked.done() else "")
+        raise KeyboardInterrupt from None
+    finally:
+        for task in (listening, deciding):
+            task.cancel()
+        await asyncio.gather(listening, deciding, return_exceptions=True)
+
+
+async def _listen(shell: Shell, client: Client, sphere: Sphere, asked: asyncio.Future[KeyAsked]) -> None:
+    """Hand the first ask to ``asked``, and tell how it went. Raises Refused when it came to nothing."""
     from cloister.client.events import Connected, KeyAsked, KeyGiven, TransferEnded
 
-    shell.kept = "kept.live"
-    under_way = ""
-    try:
-        async for event in client.events(live=True):
-            if isinstance(event, Connected):
-                shell.out.note(say("note.live-waiting", title=sphere.info.title))
-            elif event.sph != sphere.sph:
-                continue
-            elif isinstance(event, KeyAsked) and not under_way:
-                under_way = event.name
-                await _decide(shell, sphere, event, digits)
-            elif isinstance(event, KeyGiven):
-                row = {"sphere": sphere.sph, "keys": list(event.ns), "to": event.who}
-                shell.out.result(row, say("done.live-given", keys=numbers(event.ns), name=event.who))
-                return
-            elif isinstance(event, TransferEnded) and event.name == under_way:
-                raise _over(event.why)
-    except asyncio.CancelledError:
-        await _break_off(sphere, under_way)
-        raise KeyboardInterrupt from None
+    async for event in client.events(attended=[sphere.sph]):
+        if isinstance(event, Connected) and not asked.done():
+            shell.out.note(say("note.live-waiting", title=sphere.info.title))
+        elif event.sph != sphere.sph:
+            continue
+        elif isinstance(event, KeyAsked) and not asked.done():
+            shell.kept = "kept.live"
+            asked.set_result(event)
+        elif isinstance(event, KeyGiven):
+            row = {"sphere": sphere.sph, "keys": list(event.ns), "to": event.who}
+            shell.out.result(row, say("done.live-given", keys=ranges(event.ns), n=len(event.ns), name=event.who))
+            return
+        elif isinstance(event, TransferEnded) and asked.done() and event.name == asked.result().name:
+            raise _over(event.why)
 
 
-async def _decide(shell: Shell, sphere: Sphere, asked: KeyAsked, digits: str) -> None:
-    """The person's word; the connection goes on meanwhile. Raises Refused when the digits differ."""
-    shown: dict[str, Any] = {"name": asked.who, "keys": numbers(asked.ns), "digits_raw": _digits(asked.digits)}
-    if digits:
-        same = "".join(digits.split()) == asked.digits
+async def _decide(shell: Shell, sphere: Sphere, asked: asyncio.Future[KeyAsked]) -> None:
+    """The person's word about the first ask. ``--yes`` is no answer to it: somebody has to see the digits."""
+    one = await asked
+    if await shell.secrets.agree_meanwhile(
+        "ask.live-same", name=one.who, keys=ranges(one.ns), n=len(one.ns), digits_raw=_digits(one.digits)
+    ):
+        await sphere.handover().give(one.name)
     else:
-        same = await asyncio.to_thread(shell.secrets.agree, "ask.live-same", default=False, **shown)
-    if same:
-        await sphere.handover().give(asked.name)
-        return
-    await sphere.handover().end(asked.name, "different")
-    raise _over("different")
+        await sphere.handover().end(one.name, "different")

@@ -237,7 +237,7 @@ async def watch(shell: Shell, names: list[str]) -> None:
         shell.out.note(say("note.watching"))
         lost = False
         try:
-            async for event in client.events(live=True):
+            async for event in client.events(attended=()):
                 if isinstance(event, Disconnected) and lost:
                     continue
                 lost = isinstance(event, Disconnected) or (lost and not isinstance(event, Connected))
