@@ -7,13 +7,14 @@
  */
 
 import { CheckFailed, NotFound, UsageError } from "../errors.ts";
-import { isMember } from "../protocol/state.ts";
+import { epochNumber, isMember } from "../protocol/state.ts";
 import { type EpochKey, check, deriveOrg } from "../sphere/epoch.ts";
 import { type Context, replica } from "./context.ts";
 import * as expiry from "./expiry.ts";
 import { type Note, type Replica, known, saveNote, sendingKey, statusOf } from "./replica.ts";
 
-type Notes = Note & { lacking?: Record<string, number[]> };
+/** Of an organisation: keys that its spheres lack. Of a sphere: its epoch that named a key the organisation has not. */
+type Notes = Note & { lacking?: Record<string, number[]>; beyond?: number };
 
 /** The organisation of a sphere, if it has one and this device knows its log. */
 export async function of(ctx: Context, rep: Replica): Promise<Replica | undefined> {
@@ -84,15 +85,38 @@ export function lacking(rep: Replica): number[] {
   return Object.values((rep.note as Notes).lacking ?? {}).flat();
 }
 
+/** Whether a sphere's running epoch names a key that the organisation's log does not have, as far as it was read. */
+function beyond(org: Replica, rep: Replica): boolean {
+  const m = rep.state?.epoch?.m;
+  return m !== undefined && m > epochNumber(known(org).state);
+}
+
+/**
+ * Whether such an epoch was not answered yet: the relay may hide a part of the organisation's log, or a member may have
+ * named a key that does not exist. A new key that the relay takes at the end of that log tells (CLT-062).
+ */
+export function doubted(org: Replica, rep: Replica): boolean {
+  return beyond(org, rep) && (rep.note as Notes).beyond !== epochNumber(known(rep).state);
+}
+
+/** The organisation has a new key since a sphere's running epoch named one that it does not have. */
+export async function answered(ctx: Context, rep: Replica): Promise<void> {
+  await ctx.store.step(async (tx) => {
+    (rep.note as Notes).beyond = epochNumber(known(rep).state);
+    saveNote(tx, rep);
+  });
+}
+
 /**
  * Whether the organisation has made a newer key than the one a sphere's running key comes from, or the running key is one
- * that nobody can derive, because its author made it otherwise.
+ * that nobody can derive, because its author made it otherwise or from a key that does not exist.
  */
 export async function behind(ctx: Context, rep: Replica): Promise<boolean> {
   const org = await of(ctx, rep);
   const newest = org === undefined ? undefined : sendingKey(org);
   const m = rep.state?.epoch?.m;
   if (org === undefined || newest === undefined || m === undefined) return false;
+  if (beyond(org, rep)) return !doubted(org, rep);
   return m < newest.n || (org.keys.has(m) && sendingKey(rep) === undefined);
 }
 

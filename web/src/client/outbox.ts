@@ -250,12 +250,18 @@ async function sendOne(ctx: Context, sph: string, id: string, depth = 0): Promis
   return compact === undefined || inFlight(ctx, rep, id, compact, depth);
 }
 
-/** A marked organisation gets its new key before one of its spheres is spoken in (CLT-062). */
+/** An organisation that owes a key gets it before one of its spheres is spoken in (CLT-062). */
 async function organisationFirst(ctx: Context, rep: Replica): Promise<void> {
   const org = await organisation.of(ctx, rep);
-  const due = (held: Replica): boolean => known(held).state.hard && known(held).state.mode === "e2ee";
+  const due = (held: Replica): boolean => {
+    const { state } = known(held);
+    return state.mode === "e2ee" && (state.hard || keyGivenUp(ctx, held) || organisation.doubted(held, rep));
+  };
   if (org === undefined || statusOf(org) !== "active" || !due(org)) return;
-  await writer(ctx, org.sph, () => commits.commit(ctx, org, (held): Intent[] => (due(held) ? [{ op: "epoch" }] : [])));
+  if (known(org).state.members.get(ctx.id)!.role === "guest") throw new StaleEpoch("waiting for a new key of the organisation");
+  const make = (held: Replica): Intent[] => (due(held) ? [{ op: "epoch" }] : []);
+  const made = await writer(ctx, org.sph, () => commits.commit(ctx, org, make));
+  if (made && organisation.doubted(await replica(ctx, org.sph), rep)) await organisation.answered(ctx, rep);
 }
 
 /** Throw DeviceRetired once a copy of this device has spoken (CLT-014). */
