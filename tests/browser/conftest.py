@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.browser.window import PATIENCE, Window
+from tests.browser.liar import Liar
+from tests.browser.window import PATIENCE, Window, Windows
 from tests.cli.stage import Stage
 
 FLAGS = [
@@ -45,13 +47,13 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         yield made
 
 
-@pytest.fixture
-def window(chromium: Browser, stage: Stage) -> Iterator[Callable[..., Window]]:
+@contextmanager
+def windows(chromium: Browser, server: str) -> Iterator[Windows]:
     """Opens windows; each is a profile of its own. At the end none of them may have a complaint."""
     opened: list[Window] = []
 
     def open_one(name: str = "", **options: Any) -> Window:
-        made = Window(chromium, stage.variables["SERVER"], name, **options)
+        made = Window(chromium, server, name, **options)
         opened.append(made)
         return made
 
@@ -60,3 +62,24 @@ def window(chromium: Browser, stage: Stage) -> Iterator[Callable[..., Window]]:
     for one in opened:
         one.close()
     assert not complaints
+
+
+@pytest.fixture
+def window(chromium: Browser, stage: Stage) -> Iterator[Windows]:
+    """Opens windows at the relay."""
+    with windows(chromium, stage.variables["SERVER"]) as opening:
+        yield opening
+
+
+@pytest.fixture
+def liar(tmp_path: Path) -> Iterator[Liar]:
+    """A world whose relay is honest until told otherwise, and whose members keep to no rule unless they want to."""
+    with Liar(tmp_path / "world") as made:
+        yield made
+
+
+@pytest.fixture
+def open_window(chromium: Browser, liar: Liar) -> Iterator[Windows]:
+    """Opens windows at the liar's port."""
+    with windows(chromium, liar.server) as opening:
+        yield opening

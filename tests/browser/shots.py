@@ -7,6 +7,7 @@ the README come from a relay and two browsers. Nothing is compared here: somebod
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -16,6 +17,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.browser.acts import goto, invite, message, new_sphere, password_of, signed_up, write
 from tests.browser.conftest import FLAGS, chromium_path
 from tests.browser.gallery import gallery, screens, show
+from tests.browser.layers import LAYERS, show_layer
 from tests.browser.test_walk import admit, join_by
 from tests.browser.window import DESKTOP, PHONE, SMALL, Window
 from tests.cli.stage import Stage
@@ -27,7 +29,7 @@ THEMES = ("light", "dark")
 
 
 def of_gallery(browser: Browser, address: str) -> int:
-    """A picture of every screen; how many."""
+    """A picture of every screen and layer; how many."""
     count = 0
     for size, viewport in SIZES.items():
         for theme in THEMES:
@@ -37,6 +39,10 @@ def of_gallery(browser: Browser, address: str) -> int:
                 show(page, address, state, place)
                 name = f"{size}-{theme}-{state}{'-' + place.replace('/', '-') if place else ''}.png"
                 page.screenshot(path=OUT / name)
+                count += 1
+            for name in LAYERS:
+                show_layer(page, address, name)
+                page.screenshot(path=OUT / f"{size}-{theme}-over-{re.sub('[^a-z]+', '-', name)}.png")
                 count += 1
             context.close()
     return count

@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from cloister.account import vault as vaults
@@ -45,13 +44,6 @@ ROWS = """async () => {
 _KEY = re.compile(rb"\\K\x01. . (.{32})", re.DOTALL)
 WATCHDOG = 60
 _SESSION_AAD = b"cloister session key"
-
-
-@pytest.fixture
-def liar(tmp_path: Path) -> Iterator[Liar]:
-    """A world with another device of Bo's, which knows his keys."""
-    with Liar(tmp_path / "world") as made:
-        yield made
 
 
 def _files(folder: Path) -> list[bytes]:

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
 from tests.browser.acts import button, field, new_sphere, password_of, say, sign_in, sign_up, signed_up, unlock, write
-from tests.browser.window import PHONE, SMALL, Window
+from tests.browser.window import PHONE, SMALL, Window, Windows
 from tests.cli.stage import Stage
-
-Windows = Callable[..., Window]
 
 
 def test_three_choices_are_readable_on_the_smallest_screen(window: Windows) -> None:

@@ -25,7 +25,8 @@ from tests.browser.acts import (
     signed_up,
     write,
 )
-from tests.browser.test_walk import Windows, admit, join_by, two
+from tests.browser.test_walk import admit, join_by, two
+from tests.browser.window import Windows
 from tests.cli.stage import Stage
 
 

@@ -11,12 +11,11 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 from sqlalchemy import update
 
 from cloister.errors import CheckFailed, LogFork, LogRollback
@@ -43,37 +42,13 @@ from tests.browser.acts import (
     written,
 )
 from tests.browser.liar import Liar
-from tests.browser.window import ROOT, Window
+from tests.browser.window import ROOT, Windows
 from tests.hostile.insider import Insider
 from tests.hostile.world import ADDRESSES, digest_of, mallory
 from tests.scenarios.world import harbour
 
-Windows = Callable[..., Window]
 BO = ADDRESSES["bo"]
 LOG = r"GET /v1/spheres/.*/log"
-
-
-@pytest.fixture
-def liar(tmp_path: Path) -> Iterator[Liar]:
-    """A world whose relay is honest until told otherwise."""
-    with Liar(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def open_window(chromium: Browser, liar: Liar) -> Iterator[Windows]:
-    """Windows at the liar's port; at the end none of them may have a complaint."""
-    opened: list[Window] = []
-
-    def open_one(name: str) -> Window:
-        opened.append(Window(chromium, liar.server, name))
-        return opened[-1]
-
-    yield open_one
-    complaints = [line for one in opened for line in one.complaints]
-    for one in opened:
-        one.close()
-    assert not complaints
 
 
 def let_in(liar: Liar, page: Page) -> Page:

@@ -27,7 +27,8 @@ from tests.browser.acts import (
     write,
     written,
 )
-from tests.browser.test_walk import Windows, two
+from tests.browser.test_walk import two
+from tests.browser.window import Windows
 from tests.cli.stage import Stage
 
 

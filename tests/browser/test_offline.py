@@ -5,8 +5,6 @@ Rules: WEB-012, WEB-013, WEB-014, CLT-010.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from playwright.sync_api import expect
 
 from tests.browser.acts import (
@@ -18,10 +16,8 @@ from tests.browser.acts import (
     unlock,
     write,
 )
-from tests.browser.window import Window
+from tests.browser.window import Windows
 from tests.cli.stage import Stage
-
-Windows = Callable[..., Window]
 
 READY = "async () => { await navigator.serviceWorker.ready; return true }"
 KEPT = """async () => {

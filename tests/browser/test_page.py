@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from tests.browser.window import Window
+from tests.browser.window import Windows
 
 
-def test_the_page_comes_up_and_asks_nobody_else(window: Callable[..., Window]) -> None:
+def test_the_page_comes_up_and_asks_nobody_else(window: Windows) -> None:
     one = window("ada")
     page = one.open()
     page.get_by_role("main").wait_for()
     assert one.asked  # and every one of them at home: the fixture checks
 
 
-def test_injected_script_does_not_run(window: Callable[..., Window]) -> None:
+def test_injected_script_does_not_run(window: Windows) -> None:
     one = window("eve")
     page = one.open()
     page.get_by_role("main").wait_for()
@@ -30,7 +28,7 @@ def test_injected_script_does_not_run(window: Callable[..., Window]) -> None:
     one.complaints.clear()
 
 
-def test_html_from_strings_is_refused(window: Callable[..., Window]) -> None:
+def test_html_from_strings_is_refused(window: Windows) -> None:
     one = window("eve")
     page = one.open()
     page.get_by_role("main").wait_for()

@@ -6,15 +6,17 @@ Rules: WEB-020, WEB-060.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.acts import button, composer, like, rows, say
+from tests.browser.acts import composer, like, rows, say
+from tests.browser.conftest import windows
 from tests.browser.gallery import gallery, screens, show
-from tests.browser.window import DESKTOP, PHONE, SMALL, Window
+from tests.browser.layers import LAYERS, show_layer
+from tests.browser.window import DESKTOP, PHONE, SMALL, Window, Windows
 
 FITS = "() => document.documentElement.scrollWidth <= innerWidth"
 HEIGHTS = "() => ['nav ul a', 'main button'].map((one) => document.querySelector(one).offsetHeight)"
@@ -51,19 +53,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def view(chromium: Browser, address: str) -> Iterator[Callable[..., Window]]:
-    """Windows at the gallery; at the end none of them may have a complaint."""
-    opened: list[Window] = []
-
-    def open_one(**options: Any) -> Window:
-        opened.append(Window(chromium, address, "gallery", **options))
-        return opened[-1]
-
-    yield open_one
-    complaints = [line for one in opened for line in one.complaints]
-    for one in opened:
-        one.close()
-    assert not complaints
+def view(chromium: Browser, address: str) -> Iterator[Windows]:
+    """Windows at the gallery."""
+    with windows(chromium, address) as opening:
+        yield opening
 
 
 def _wrong(one: Window, address: str, listed: list[tuple[str, str]]) -> list[str]:
@@ -84,13 +77,11 @@ def _wrong(one: Window, address: str, listed: list[tuple[str, str]]) -> list[str
 
 
 @pytest.mark.parametrize("half", [0, 1])
-def test_a_checker_finds_nothing_in_any_screen(view: Callable[..., Window], address: str, half: int) -> None:
+def test_a_checker_finds_nothing_in_any_screen(view: Windows, address: str, half: int) -> None:
     assert _wrong(view(), address, screens()[half::2]) == []
 
 
-def test_control_a_button_without_a_name_a_pale_word_and_a_wide_line_are_found(
-    view: Callable[..., Window], address: str
-) -> None:
+def test_control_a_button_without_a_name_a_pale_word_and_a_wide_line_are_found(view: Windows, address: str) -> None:
     one = view()
     show(one.page, address, "open", "you")
     assert one.page.evaluate(FITS)
@@ -111,47 +102,11 @@ def test_control_a_button_without_a_name_a_pale_word_and_a_wide_line_are_found(
     assert not one.page.evaluate(FITS)
 
 
-def _menu(page: Page, name: str | re.Pattern[str], item: str) -> None:
-    page.get_by_role("button", name=name).first.click()
-    page.get_by_role("menuitem", name=item, exact=True).click()
-
-
-def _more(page: Page, name: str, item: str) -> None:
-    _menu(page, say("people.more", name=name), say(item))
-
-
-# Layers over a screen: what opens them.
-LAYERS: dict[str, tuple[str, Callable[[Page], None]]] = {
-    "go to": ("inbox", lambda page: page.keyboard.press("Control+k")),
-    "keys": ("inbox", lambda page: page.keyboard.press("?")),
-    "menu of a sphere": ("s/harbour", lambda page: page.get_by_role("button", name=say("sphere.more")).click()),
-    "menu of a message": (
-        "s/harbour",
-        lambda page: page.get_by_role("button", name=say("row.actions")).last.evaluate("(one) => one.click()"),
-    ),
-    "why open": ("s/canteen", lambda page: button(page, "row.why").first.click()),
-    "advice": ("s/stopped", lambda page: page.get_by_role("button", name="What to do").click()),
-    "confirm": (
-        "s/harbour/people",
-        lambda page: page.get_by_role("button", name=say("act.confirm"), exact=True).first.click(),
-    ),
-    "role": ("s/harbour/people", lambda page: _more(page, "Bo", "people.change-role")),
-    "petname": ("s/harbour/people", lambda page: _more(page, "Bo", "people.petname")),
-    "remove": ("s/harbour/people", lambda page: _more(page, "Bo", "people.remove")),
-    "compare": ("s/board/people", lambda page: button(page, "act.compare").click()),
-    "new key": ("s/harbour/security", lambda page: button(page, "act.new-key").click()),
-    "mention": ("s/harbour", lambda page: composer(page).fill("@")),
-}
-
-
-def test_a_checker_finds_nothing_in_any_layer(view: Callable[..., Window], address: str) -> None:
+def test_a_checker_finds_nothing_in_any_layer(view: Windows, address: str) -> None:
     one, found = view(), []
-    for name, (place, opens) in LAYERS.items():
+    for name in LAYERS:
         one.page.emulate_media(color_scheme="light")
-        show(one.page, address, "open", place)
-        opens(one.page)
-        over = one.page.get_by_role("dialog").or_(one.page.get_by_role("menu")).or_(one.page.get_by_role("listbox"))
-        expect(over.or_(one.page.get_by_role("checkbox")).first).to_be_visible()
+        show_layer(one.page, address, name)
         found += [f"{name}: {line}" for line in one.axe()]
         one.page.emulate_media(color_scheme="dark")
         found += [f"{name}, night: {line}" for line in one.axe()]
@@ -173,7 +128,7 @@ def _carriers(page: Page, address: str, place: str) -> dict[str, str]:
     }
 
 
-def test_encrypted_and_open_differ_in_five_ways_without_colour(view: Callable[..., Window], address: str) -> None:
+def test_encrypted_and_open_differ_in_five_ways_without_colour(view: Windows, address: str) -> None:
     """In grey the words, drawings and edges are all there is; none of them may depend on how a screen is set."""
     settings: list[dict[str, Any]] = [
         {"color_scheme": "dark"}, {"forced_colors": "active"}, {"contrast": "more"},
@@ -186,7 +141,7 @@ def test_encrypted_and_open_differ_in_five_ways_without_colour(view: Callable[..
         assert (closed["edge"], public["edge"]) == ("solid", "dashed")
 
 
-def test_less_motion_is_none(view: Callable[..., Window], address: str) -> None:
+def test_less_motion_is_none(view: Windows, address: str) -> None:
     page = view(reduced_motion="reduce").page
     show(page, address, "deep", "s/deep")
     moving = "() => document.getAnimations().filter((one) => one.effect.getComputedTiming().duration > 0).length"
@@ -194,7 +149,7 @@ def test_less_motion_is_none(view: Callable[..., Window], address: str) -> None:
     assert page.evaluate("() => getComputedStyle(document.documentElement).getPropertyValue('--in')") == "0s"
 
 
-def test_compact_rows_are_lower_and_still_large_enough(view: Callable[..., Window], address: str) -> None:
+def test_compact_rows_are_lower_and_still_large_enough(view: Windows, address: str) -> None:
     page = view().page
     heights = []
     for density in ("", "compact"):
@@ -205,7 +160,7 @@ def test_compact_rows_are_lower_and_still_large_enough(view: Callable[..., Windo
 
 
 @pytest.mark.parametrize("forced", ["none", "active"])
-def test_every_stop_of_tab_has_a_ring(view: Callable[..., Window], address: str, forced: str) -> None:
+def test_every_stop_of_tab_has_a_ring(view: Windows, address: str, forced: str) -> None:
     page = view(forced_colors=forced).page
     listed = [("open", place) for place in ("s/harbour", "s/board/people", "s/harbour/security", "settings/display")]
     if forced == "none":
@@ -226,7 +181,7 @@ def test_every_stop_of_tab_has_a_ring(view: Callable[..., Window], address: str,
     assert bare == []
 
 
-def test_control_a_stop_without_a_ring_is_found(view: Callable[..., Window], address: str) -> None:
+def test_control_a_stop_without_a_ring_is_found(view: Windows, address: str) -> None:
     page = view().page
     show(page, address, "new", "signin")
     page.add_style_tag(content=":focus-visible, * { outline: none !important; box-shadow: none !important; }")
@@ -236,7 +191,7 @@ def test_control_a_stop_without_a_ring_is_found(view: Callable[..., Window], add
 
 @pytest.mark.parametrize("size", [PHONE, SMALL], ids=["phone", "smallest"])
 def test_letters_twice_as_large_leave_a_composer_to_write_with(
-    view: Callable[..., Window], address: str, size: dict[str, int]
+    view: Windows, address: str, size: dict[str, int]
 ) -> None:
     page = view(viewport=size, has_touch=True, is_mobile=True).page
     for place in ("s/waiting", "s/canteen"):
@@ -254,9 +209,7 @@ def test_letters_twice_as_large_leave_a_composer_to_write_with(
         expect(field).to_have_value("")
 
 
-def test_going_back_through_many_rows_says_nothing_and_what_arrives_is_said(
-    view: Callable[..., Window], address: str
-) -> None:
+def test_going_back_through_many_rows_says_nothing_and_what_arrives_is_said(view: Windows, address: str) -> None:
     """WEB-060: only what is new is read out; everything on the way has a role and a name."""
     page = view().page
     show(page, address, "deep", "s/deep")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -124,13 +123,6 @@ SEARCH = """async (secrets) => {
   await walk(window);
   return { found: [...found], objects, keys, exported };
 }"""
-
-
-@pytest.fixture
-def liar(tmp_path: Path) -> Iterator[Liar]:
-    """A world with another device of Bo's, which knows his keys."""
-    with Liar(tmp_path) as made:
-        yield made
 
 
 @pytest.fixture

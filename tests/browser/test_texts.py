@@ -7,19 +7,16 @@ request or a policy violation, and names that look alike are told apart. Rules: 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from cloister.client import Sphere
 from cloister.sphere.payload import Payload
 from tests.browser.acts import button, composer, field, goto, message, say, write
 from tests.browser.liar import Liar
 from tests.browser.test_lies import let_in
-from tests.browser.window import Window
+from tests.browser.window import Windows
 
 # Texts that stand there letter for letter.
 LITERAL = [
@@ -94,29 +91,6 @@ SCAN = """() => {
 }"""
 
 
-@pytest.fixture
-def liar(tmp_path: Path) -> Iterator[Liar]:
-    """A world with a member who keeps to no rule."""
-    with Liar(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def window(chromium: Browser, liar: Liar) -> Iterator[Callable[[str], Window]]:
-    """Windows at its port; at the end none of them may have a complaint: no policy was ever broken."""
-    opened: list[Window] = []
-
-    def open_one(name: str) -> Window:
-        opened.append(Window(chromium, liar.server, name))
-        return opened[-1]
-
-    yield open_one
-    complaints = [line for one in opened for line in one.complaints]
-    for one in opened:
-        one.close()
-    assert not complaints
-
-
 def _sphere(liar: Liar) -> Sphere:
     """Ada's only sphere, whatever it is called."""
     ada = liar.hw.clients["ada"]
@@ -139,8 +113,8 @@ def _quiet(page: Page, where: str) -> list[str]:
     return [f"{where}: {one}" for one in page.evaluate(SCAN)]
 
 
-def test_nothing_that_others_write_is_more_than_text(window: Callable[[str], Window], liar: Liar) -> None:
-    one = window("bo")
+def test_nothing_that_others_write_is_more_than_text(open_window: Windows, liar: Liar) -> None:
+    one = open_window("bo")
     asked: list[str] = []
     one.page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
     page = let_in(liar, one.page)
@@ -184,8 +158,8 @@ def test_nothing_that_others_write_is_more_than_text(window: Callable[[str], Win
     assert not one.complaints
 
 
-def test_names_that_look_alike_show_who_is_meant(window: Callable[[str], Window], liar: Liar) -> None:
-    page = let_in(liar, window("bo").page)
+def test_names_that_look_alike_show_who_is_meant(open_window: Windows, liar: Liar) -> None:
+    page = let_in(liar, open_window("bo").page)
 
     async def call_yourself(name: str) -> None:
         sphere = _sphere(liar)
@@ -203,8 +177,8 @@ def test_names_that_look_alike_show_who_is_meant(window: Callable[[str], Window]
         expect(marks).to_have_count(0)
 
 
-def test_control_each_kind_of_wrong_is_found(window: Callable[[str], Window], liar: Liar) -> None:
-    one = window("bo")
+def test_control_each_kind_of_wrong_is_found(open_window: Windows, liar: Liar) -> None:
+    one = open_window("bo")
     page = one.open()
     page.get_by_role("main").wait_for()
     assert _quiet(page, "") == []
@@ -227,8 +201,8 @@ def test_control_each_kind_of_wrong_is_found(window: Callable[[str], Window], li
     one.complaints.clear()
 
 
-def test_what_one_writes_oneself_is_no_more_than_text_either(window: Callable[[str], Window], liar: Liar) -> None:
-    page = let_in(liar, window("bo").page)
+def test_what_one_writes_oneself_is_no_more_than_text_either(open_window: Windows, liar: Liar) -> None:
+    page = let_in(liar, open_window("bo").page)
     for text in LITERAL[:3]:
         write(page, text)
     composer(page).fill("@<img src=x onerror='window.ran = 1'>")

@@ -5,8 +5,6 @@ Rules: WEB-022, JOIN-005, CLT-010, CLT-016.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from playwright.sync_api import Page, expect
 
 from tests.browser.acts import (
@@ -23,10 +21,8 @@ from tests.browser.acts import (
     signed_up,
     write,
 )
-from tests.browser.window import PHONE, Window
+from tests.browser.window import PHONE, Window, Windows
 from tests.cli.stage import Stage
-
-Windows = Callable[..., Window]
 
 TERMINAL = """
 %let CY = seven-cy-grey-seals-on-a-rock

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -88,3 +89,7 @@ class Window:
 
     def close(self) -> None:
         self.context.close()
+
+
+Windows = Callable[..., Window]
+"""Opens windows: a name, and options of the browser."""
