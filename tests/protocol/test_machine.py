@@ -15,8 +15,8 @@ from cloister.protocol import entry, jws, machine, rules
 from cloister.protocol.encoding import b64e
 from cloister.protocol.history import History
 from cloister.protocol.state import SphereState, dump, load, state_hash
+from vectors.generate._log_base import CLEAR, SEALED
 from vectors.generate._world import NOW, Log, Person, de_public, rng
-from vectors.generate.log import CLEAR, SEALED
 
 ALLOWED = (CheckFailed, VersionTooOld)
 

@@ -7,8 +7,8 @@ from typing import Any
 from cloister.protocol import jws
 from cloister.protocol.encoding import b64e
 from vectors.generate import Case, bad, good
+from vectors.generate._log_base import policy_body
 from vectors.generate._world import Dev, Log, Person, message, rng
-from vectors.generate.log import _policy
 
 ORIGIN = (
     "made by vectors/generate/chain.py with seeded keys; refusals are stated there by hand; payloads open for nobody"
@@ -95,13 +95,13 @@ def people() -> list[Case]:
         ok("lowered", "CHN-005", log, message(bo.dev, log.state)),
         no("sealed-before-lowering", "CHN-005", log, message(bo.dev, log.states[-2]), EPOCH),
     ]
-    log.do(ada, "policy", _policy(log, guests="read"))
+    log.do(ada, "policy", policy_body(log, guests="read"))
     cases += [
         no("guest-reads-only", "CHN-002", log, message(gus.dev, log.state), FORBIDDEN),
         ok("owner-speaks", "CHN-002", log, message(ada.dev, log.state)),
         ok("owner-sealed-earlier", "CHN-005", log, message(ada.dev, log.states[-2])),
     ]
-    log.do(ada, "policy", _policy(log, guests="talk"))
+    log.do(ada, "policy", policy_body(log, guests="talk"))
     cases.append(no("guest-sealed-too-early", "CHN-005", log, message(gus.dev, log.states[-2]), EPOCH))
     log.remove(ada, bo)
     cases.append(no("removed", "CHN-001", log, message(bo.dev, log.state), FORBIDDEN))
@@ -150,13 +150,13 @@ def modes() -> list[Case]:
     plain = Log(ada)
     clear: dict[str, Any] = {"enc": "none", "n": None, "cm": None}
     too_early = message(ada.dev, plain.state, **clear)
-    plain.do(ada, "policy", _policy(plain, plaintext=True))
+    plain.do(ada, "policy", policy_body(plain, plaintext=True))
     cases += [
         ok("plaintext-allowed", "CHN-004", plain, message(ada.dev, plain.state, **clear)),
         ok("plaintext-allowed-sealed", "CHN-004", plain, message(ada.dev, plain.state)),
         no("plaintext-too-early", "CHN-005", plain, too_early, EPOCH),
     ]
-    plain.do(ada, "policy", _policy(plain, plaintext=False))
+    plain.do(ada, "policy", policy_body(plain, plaintext=False))
     cases.append(no("plaintext-over", "CHN-004", plain, message(ada.dev, plain.state, **clear), FORMAT))
     return cases
 

@@ -10,8 +10,8 @@ from cloister.protocol.commit import Commit, apply_commit
 from cloister.protocol.encoding import b64d, b64e
 from cloister.protocol.state import SphereState, state_hash
 from vectors.generate import Case, bad, good
+from vectors.generate._log_base import CLEAR, SEALED
 from vectors.generate._world import Log, Person, message, rng
-from vectors.generate.log import CLEAR, SEALED
 
 ORIGIN = (
     "made by vectors/generate/commit.py with seeded keys; refusals are stated there by hand; shares are placeholders"
