@@ -3,42 +3,24 @@
  * checkpoint says of a chain is held against what was shown here (CLT-020, CLT-037, LOG-028).
  */
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 
 import * as commits from "../../src/client/commits.ts";
 import { now, replica } from "../../src/client/context.ts";
 import * as doctor from "../../src/client/doctor.ts";
-import * as inbox from "../../src/client/inbox.ts";
-import * as keys from "../../src/client/keys.ts";
 import { known } from "../../src/client/replica.ts";
 import * as spheres from "../../src/client/sphere.ts";
-import { cursor, move } from "../../src/client/store.ts";
-import { type TestRelay, startRelay } from "../relay.ts";
-import { type Member, clear, say, signUp, sync, texts, together } from "./members.ts";
+import { type Member, say, sync, texts } from "./members.ts";
+import { type Pair, hand, pair } from "./pair.ts";
 
 vi.mock("../../src/crypto/argon2.ts", async (real) => (await import("../cheap.ts")).cheap(real));
 
-let relay: TestRelay;
-let ada: Member;
-let bo: Member;
-let sph: string;
-
-beforeAll(async () => {
-  relay = await startRelay();
-  ada = await signUp(relay, "ada");
-  bo = await signUp(relay, "bo");
-});
+let { ada, bo, sph } = {} as Pair;
+const fresh = pair();
 
 beforeEach(async () => {
-  sph = await together("Harbour", ada, bo);
+  ({ ada, bo, sph } = await fresh());
 });
-
-afterEach(async () => {
-  bo.wire.alter = (_, answer) => answer;
-  await clear(ada, bo);
-});
-
-afterAll(() => relay.stop());
 
 /** Entries that the relay never gets: a second history from here on, signed by ada. */
 async function rival(): Promise<string[]> {
@@ -47,13 +29,7 @@ async function rival(): Promise<string[]> {
   return draft.commit.entries;
 }
 
-/** A letter of ada's device, put into bo's hands without the relay. */
-async function hand(k: string, members: Record<string, unknown>): Promise<void> {
-  const jws = await keys.letter(ada.ctx, sph, k, members as Parameters<typeof keys.letter>[3]);
-  const at = await cursor(bo.ctx.store, inbox.STREAM);
-  await inbox.take(bo.ctx, { pos: at + 1, k: "p2p", sph, jws });
-  await bo.ctx.store.step(async (tx) => move(tx, inbox.STREAM, at));
-}
+const told = (k: string, members: Record<string, unknown>): Promise<void> => hand(ada, bo, sph, k, members);
 
 const posts = (): number => bo.wire.seen.filter((one) => one === "POST /inbox").length;
 const stopOf = async (one: Member): Promise<string | undefined> => (await spheres.sphere(one.ctx, sph)).stop?.code;
@@ -64,7 +40,7 @@ describe("a second history nobody asked for", () => {
     await spheres.rotate(ada.ctx, sph, "");
     await sync(bo);
     const from = known(await replica(ada.ctx, sph)).history.seq - 1;
-    await hand("head-proof", { from, entries });
+    await told("head-proof", { from, entries });
     expect(await stopOf(bo)).toBe("C_LOG_FORK");
     const found = await spheres.evidence(bo.ctx, sph);
     expect(found).toMatchObject({ by: ada.vault.account, who: "ada", theirs: entries, common: from - 1 });
@@ -86,12 +62,12 @@ describe("a second history nobody asked for", () => {
     const [head, body, signature] = entry!.split(".") as [string, string, string];
     const forged = `${head}.${body}.${signature.slice(0, 10)}${signature[10] === "A" ? "B" : "A"}${signature.slice(11)}`;
     const held = (await bo.ctx.store.get<{ jws: string }>("entry", [sph, from]))!.jws;
-    await hand("head-proof", { from, entries: [forged] });
-    await hand("head-proof", { from: from - 1, entries: [entry!] });
-    await hand("head-proof", { from, entries: [held] });
-    await hand("head-proof", { from, entries: [] });
+    await told("head-proof", { from, entries: [forged] });
+    await told("head-proof", { from: from - 1, entries: [entry!] });
+    await told("head-proof", { from, entries: [held] });
+    await told("head-proof", { from, entries: [] });
     expect(await stopOf(bo)).toBeUndefined();
-    await hand("head-proof", { from, entries: [entry!] });
+    await told("head-proof", { from, entries: [entry!] });
     expect(await stopOf(bo)).toBe("C_LOG_FORK");
   });
 });

@@ -3,50 +3,28 @@
  * who has seen more than the relay shows; and what the doctor says of it (CLT-015, CLT-017, CLT-030, CLT-031, CLT-036).
  */
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 
 import { type Vault } from "../../src/account/vault.ts";
 import { replica } from "../../src/client/context.ts";
 import * as delivery from "../../src/client/delivery.ts";
 import * as doctor from "../../src/client/doctor.ts";
-import * as inbox from "../../src/client/inbox.ts";
-import * as keys from "../../src/client/keys.ts";
 import { known, saveNote } from "../../src/client/replica.ts";
 import * as memory from "../../src/client/memory.ts";
 import * as spheres from "../../src/client/sphere.ts";
-import { cursor, move } from "../../src/client/store.ts";
 import type { Answer } from "../../src/client/transports/base.ts";
 import { DeviceRevoked } from "../../src/errors.ts";
-import { type TestRelay, startRelay } from "../relay.ts";
-import { type Member, clear, further, reopen, say, signUp, sync, texts, together } from "./members.ts";
+import { type Member, further, reopen, say, sync, texts } from "./members.ts";
+import { type Pair, hand, pair } from "./pair.ts";
 
 vi.mock("../../src/crypto/argon2.ts", async (real) => (await import("../cheap.ts")).cheap(real));
 
-let relay: TestRelay;
-let ada: Member;
-let bo: Member;
-let sph: string;
-
-beforeAll(async () => {
-  relay = await startRelay();
-  ada = await signUp(relay, "ada");
-  bo = await signUp(relay, "bo");
-});
+let { relay, ada, bo, sph } = {} as Pair;
+const fresh = pair();
 
 beforeEach(async () => {
-  sph = await together("Harbour", ada, bo);
+  ({ relay, ada, bo, sph } = await fresh());
 });
-
-afterEach(async () => {
-  for (const one of [ada, bo]) {
-    one.wire.fate = () => "sent";
-    one.wire.alter = (_, answer) => answer;
-    one.skew = 0;
-  }
-  await clear(ada, bo);
-});
-
-afterAll(() => relay.stop());
 
 const said = (status: number, body: unknown): Answer =>
   ({ status, body: new TextEncoder().encode(JSON.stringify(body)), headers: {} });
@@ -99,11 +77,8 @@ describe("keys (CLT-017)", () => {
 
   test("not to somebody who was removed, whatever a relay passes on", async () => {
     const ask = async (ns: number[]): Promise<number> => {
-      const jws = await keys.letter(bo.ctx, sph, "ask", { ns });
       const before = ada.wire.seen.filter((one) => one === "POST /inbox").length;
-      const at = await cursor(ada.ctx.store, inbox.STREAM);
-      await inbox.take(ada.ctx, { pos: at + 1, k: "p2p", sph, jws });
-      await ada.ctx.store.step(async (tx) => move(tx, inbox.STREAM, at));
+      await hand(bo, ada, sph, "ask", { ns });
       return ada.wire.seen.filter((one) => one === "POST /inbox").length - before;
     };
     expect(await ask([1])).toBe(1);
@@ -172,7 +147,7 @@ describe("a member who has seen more (CLT-015, CLT-036)", () => {
     await sync(bo, ada);
     const [claim] = Object.values((await replica(ada.ctx, sph)).note["claims"] as Record<string, { shown?: boolean }>);
     expect(claim!.shown).toBe(true);
-    await spheres.retry(ada.ctx, id, true);
+    await spheres.retry(ada.ctx, id, "claim");
     await delivery.idle(ada.ctx);
     expect(await spheres.outbox(ada.ctx)).toMatchObject([{ id, code: "E_STALE_HEAD" }]);
     ada.wire.alter = (_, answer) => answer;
