@@ -23,11 +23,13 @@ def test_either_side_ends_it(world: World) -> None:
         world.sph, world.provider, world.ada.dev.signer, world.asker, ask, "different", now=NOW, rng=crypto.random_bytes
     )
     ended = live.read(compact, world.history)
-    assert live.check_end(ended, world.asker, world.provider, ask) == "different"
+    assert live.check_end(ended, world.sph, world.asker, world.provider, ask) == "different"
     with pytest.raises(Replay):
-        live.check_end(ended, world.asker, world.provider, bytes(32))
+        live.check_end(ended, world.sph, world.asker, world.provider, bytes(32))
     with pytest.raises(Replay):
-        live.check_end(ended, world.provider, world.asker, ask)
+        live.check_end(ended, world.sph, world.provider, world.asker, ask)
+    with pytest.raises(Replay):
+        live.check_end(ended, world.elsewhere.state.sph, world.asker, world.provider, ask)
 
 
 def test_neither_half_opens_it_alone(world: World) -> None:

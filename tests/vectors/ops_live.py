@@ -20,6 +20,11 @@ def _log(given: Given) -> History:
     return history(states(given))
 
 
+def _here(given: Given) -> History:
+    """The log of the sphere that the last message names: another one than the ask's where there is an ``elsewhere``."""
+    return _log(given.get("elsewhere", given))
+
+
 def _party(log: History, dv: str) -> Party:
     return Party(log.owner_of(dv), dv)
 
@@ -81,7 +86,7 @@ def live_offer(given: Given) -> Any:
 
 def live_open(given: Given) -> Any:
     log = _log(given)
-    offered = live.read(given["offer"], log)
+    offered = live.read(given["offer"], _here(given))
     pair, compact = live.open_offer(_asking(given, log), offered, _signer(given), now=given["now"], rng=_drawn(given))
     return {"jws": compact, "digits": pair.digits, "ns": list(pair.ns)}
 
@@ -93,12 +98,12 @@ def live_opened(given: Given) -> Any:
         log.sph, _party(log, given["me"]), asked.sender, b64d(asked.body["epk"]), b64d(asked.body["hs"]),
         b64d(offered.body["sas"]), asked.digest, offered.digest, tuple(offered.body["ns"]), asked.body["exp"],
     )  # fmt: skip
-    return live.take_open(offering, live.read(given["open"], log), given["now"]).digits
+    return live.take_open(offering, live.read(given["open"], _here(given)), given["now"]).digits
 
 
 def live_take(given: Given) -> Any:
-    log = _log(given)
-    asking, pair = _pair(given, log)
+    log = _here(given)
+    asking, pair = _pair(given, _log(given))
     keys, compact = live.take(
         asking, pair, live.read(given["give"], log), log, given["kem"], [_hex(given["secret"])], _signer(given),
         now=given["now"], rng=_drawn(given),
@@ -111,7 +116,7 @@ def live_done(given: Given) -> Any:
     _, pair = _pair(given, log)
     digest = live.read(given["give"], log).digest
     sent = live.Given(pair, digest, live.mac(pair, _hex(given["z"]), _hex(given["x"]), digest))
-    live.check_done(sent, live.read(given["done"], log), given["now"])
+    live.check_done(sent, live.read(given["done"], _here(given)), given["now"])
     return True
 
 

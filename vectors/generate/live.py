@@ -42,6 +42,7 @@ class World:
         self.sphere, self.sph = sphere, sphere.state.sph
         self.log: Case = {"entries": list(sphere.entries), "attach": {b64e(d): c for d, c in sphere.attach.items()}}
         self.history = History.load(sphere.history.dump(), sphere.history.digests)
+        self.elsewhere = self.common("live-elsewhere")
         recorded = Recorded("live")
         self.private = b64d(recorded.once("private", lambda: b64e(crypto.rsa_generate())))
         self.asker, self.provider = self.party(self.bo), self.party(self.ada)
@@ -78,6 +79,14 @@ class World:
         )  # fmt: skip
         assert [key.secret for key in found] == [key.secret for key in keys]
         self.keys = [{"n": key.n, "secret": key.secret.hex()} for key in keys]
+
+    def common(self, label: str) -> Sphere:
+        """Another sphere of ada and bo, with as many epochs."""
+        made = Sphere(self.ada, policy=Policy(history="all", kem_min="p384"), label=label)
+        made.add(self.ada, self.bo)
+        for _ in (2, 3):
+            made.do(self.ada, compose.Rotate())
+        return made
 
     def party(self, who: Person) -> Party:
         return Party(who.handle, who.dev.dv)
@@ -241,6 +250,29 @@ def gives(world: World) -> list[Case]:
     ]  # fmt: skip
 
 
+def elsewhere(world: World) -> list[Case]:
+    """Well signed, and right but for the sphere it names, whose log it is read by."""
+    other = world.elsewhere
+    log = {"entries": list(other.entries), "attach": {b64e(d): c for d, c in other.attach.items()}}
+    draw = rng("live-elsewhere")
+
+    def case(name: str, op: str, member: str, given: Case) -> Case:
+        renamed = world.again(given[member], sph=other.state.sph)
+        return bad(f"live-elsewhere-{name}", "LIVE-001", op, {**given, member: renamed, "elsewhere": log}, REPLAY)
+
+    heard = world.given(
+        NOW + 3, me=world.ada.dev.dv, ask=world.ask, offer=world.offer, sas=world.offering.sas.hex(), open=world.open
+    )
+    taken = opening(world, world.offer, NOW + 4, open=world.open, give=world.give, drawn=draw(16).hex())
+    proof = {"me": world.ada.dev.dv, "z": world.z.hex(), "x": world.x.hex(), "done": world.done}
+    return [
+        case("offer", "live-open", "offer", opening(world, world.offer)),
+        case("open", "live-opened", "open", heard),
+        case("give", "live-take", "give", {**taken, "secret": world.bo.dev.de_seed.hex(), "kem": "xwing"}),
+        case("done", "live-done", "done", {**taken, **proof, "now": NOW + 5}),
+    ]
+
+
 def cases() -> list[Case]:
     world = World()
-    return [*sent(world), *asks(world), *offers(world), *gives(world)]
+    return [*sent(world), *asks(world), *offers(world), *gives(world), *elsewhere(world)]

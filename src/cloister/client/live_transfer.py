@@ -327,7 +327,7 @@ async def _ended(ctx: Context, message: Message) -> None:
     pair = (asked and asked.pair) or (answered and answered.pair)
     if not pair:
         return
-    why = live.check_end(message, _me(ctx), pair.provider if asked else pair.asker, digest)
+    why = live.check_end(message, pair.sph, _me(ctx), pair.provider if asked else pair.asker, digest)
     if asked is not None and why != "different":
         await _in_vain(ctx, asked, why)
         return

@@ -219,7 +219,7 @@ class OutboxItem:
 class InviteLink:
     """An invitation just made. ``url`` is a secret: whoever has it can ask to be let in."""
 
-    url: str
+    url: str = field(repr=False)
     sph: str
     jti: str
     uses: int

@@ -8,7 +8,7 @@ asked, is decided elsewhere. Spec: LIVE-001 to LIVE-012.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final, Literal
 
@@ -63,8 +63,8 @@ class Asking:
 
     sph: str
     me: Party
-    private: bytes
-    sas: bytes
+    private: bytes = field(repr=False)
+    sas: bytes = field(repr=False)
     digest: bytes
     ns: tuple[int, ...]
     exp: int
@@ -79,7 +79,7 @@ class Offering:
     asker: Party
     epk: bytes
     hs: bytes
-    sas: bytes
+    sas: bytes = field(repr=False)
     ask: bytes
     digest: bytes
     ns: tuple[int, ...]
@@ -110,7 +110,7 @@ class Given:
 
     pair: Pair
     digest: bytes
-    mac: bytes
+    mac: bytes = field(repr=False)
 
 
 # --- all messages -------------------------------------------------------------------------------------------------
@@ -146,11 +146,11 @@ def _digest(compact: str) -> bytes:
 
 
 def _expect(
-    message: Message, k: str, me: Party, sender: Party | None, before: tuple[str, bytes], exp: int, now: int
+    message: Message, k: str, sph: str, me: Party, sender: Party | None, before: tuple[str, bytes], exp: int, now: int
 ) -> None:
-    """That it is the message waited for: kind, both ends and predecessor (LIVE-001), in time (LIVE-011)."""
+    """That it is the message waited for: kind, sphere, both ends and predecessor (LIVE-001), in time (LIVE-011)."""
     named, digest = before
-    if message.k != k or message.to != me or (sender is not None and message.sender != sender):
+    if message.k != k or message.sph != sph or message.to != me or (sender is not None and message.sender != sender):
         raise Replay("not the live message that is waited for")
     if b64d(message.body[named]) != digest:
         raise Replay("a live message that follows another one")
@@ -222,7 +222,7 @@ def _pair(sph: str, asker: Party, provider: Party, ns: tuple[int, ...], ask: byt
 
 def check_offer(asking: Asking, offered: Message, now: int) -> tuple[int, ...]:
     """The epochs offered, if it is an offer to this ask (LIVE-003). Raises Replay, Expired, FormatError."""
-    _expect(offered, "offer", asking.me, None, ("ask", asking.digest), asking.exp, now)
+    _expect(offered, "offer", asking.sph, asking.me, None, ("ask", asking.digest), asking.exp, now)
     return _ns(offered.body["ns"], asking.ns)
 
 
@@ -238,7 +238,8 @@ def open_offer(asking: Asking, offered: Message, signer: Signer, *, now: int, rn
 
 def take_open(offering: Offering, opened: Message, now: int) -> Pair:
     """The provider's side of it (LIVE-004, LIVE-005). Raises Replay, Expired, CommitmentMismatch."""
-    _expect(opened, "open", offering.me, offering.asker, ("offer", offering.digest), offering.exp, now)
+    before = ("offer", offering.digest)
+    _expect(opened, "open", offering.sph, offering.me, offering.asker, before, offering.exp, now)
     sas = b64d(opened.body["sas"])
     crypto.require_equal(
         crypto.sha256(lp("live-sas", sas)), offering.hs, CommitmentMismatch("not the number the ask had fixed")
@@ -254,6 +255,12 @@ def take_open(offering: Offering, opened: Message, now: int) -> Pair:
 def _info(pair: Pair, kem: str) -> bytes:
     asker, provider = pair.asker, pair.provider
     return lp("sph/1 live", pair.sph, provider.id, provider.dv, asker.id, asker.dv, kem, pair.open)
+
+
+def _same(pair: Pair, log: History) -> None:
+    """A transfer is judged by the log of its own sphere and no other (LIVE-007)."""
+    if log.sph != pair.sph:
+        raise Replay("a live transfer of another sphere")
 
 
 def _key(pair: Pair, z: bytes, x: bytes, entries: Sequence[Epoch]) -> bytes:
@@ -273,6 +280,7 @@ def give(
 
     Raises Expired, Replay for an epoch that was not offered, CommitmentMismatch for a key that is not the epoch's.
     """
+    _same(pair, log)
     if now > pair.exp:
         raise Expired("the time of this live transfer is over")
     ns = _ns([key.n for key in keys], pair.ns)
@@ -303,7 +311,8 @@ def take(
     ``secrets`` are this device's receiving secrets for ``kem``. Raises Replay, Expired, FormatError, DecryptFailed,
     KeyUnknown, CommitmentMismatch; then nothing of it is taken.
     """
-    _expect(given, "give", pair.asker, pair.provider, ("open", pair.open), pair.exp, now)
+    _same(pair, log)
+    _expect(given, "give", pair.sph, pair.asker, pair.provider, ("open", pair.open), pair.exp, now)
     body = given.body
     ns = _ns(body["ns"], pair.ns)
     entries = [log.epoch(n) for n in ns]
@@ -322,7 +331,7 @@ def take(
 def check_done(given: Given, done: Message, now: int) -> None:
     """The asker has it (LIVE-008). Raises Replay, Expired, SignatureInvalid for a wrong mac."""
     pair = given.pair
-    _expect(done, "done", pair.provider, pair.asker, ("give", given.digest), pair.exp, now)
+    _expect(done, "done", pair.sph, pair.provider, pair.asker, ("give", given.digest), pair.exp, now)
     crypto.require_equal(b64d(done.body["mac"]), given.mac, SignatureInvalid("live-ack"))
 
 
@@ -334,8 +343,8 @@ def end(sph: str, me: Party, signer: Signer, to: Party, asked: bytes, why: Why, 
     return _sign(me, signer, "end", sph, to, now, rng, ask=b64e(asked), why=why)
 
 
-def check_end(ended: Message, me: Party, other: Party, asked: bytes) -> Why:
+def check_end(ended: Message, sph: str, me: Party, other: Party, asked: bytes) -> Why:
     """Why the other side ended it (LIVE-009). Raises Replay."""
-    _expect(ended, "end", me, other, ("ask", asked), 0, 0)
+    _expect(ended, "end", sph, me, other, ("ask", asked), 0, 0)
     why: Why = ended.body["why"]
     return why

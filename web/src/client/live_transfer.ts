@@ -320,7 +320,7 @@ async function ended(ctx: Context, message: live.Message): Promise<void> {
   const found = ends(ctx, name);
   if (found === undefined) return;
   const { pair, other, own } = found;
-  const why = live.checkEnd(message, me(ctx), other, b64d(name));
+  const why = live.checkEnd(message, pair.sph, me(ctx), other, b64d(name));
   const asked = ctx.transfers.asked.get(name);
   if (asked !== undefined && why !== "different") {
     await inVain(ctx, asked, why);

@@ -121,12 +121,25 @@ function signed({ k, sph, from, to, now }: Making, members: JsonObject, signer: 
   return sign(TYP, { kid: from.dv }, { k, sph, iat: now, jti: b64e(rng(16)), ...named, ...members }, signer);
 }
 
-/** That it is the message waited for: kind, both ends and predecessor (LIVE-001). Throws Replay. */
-function expect(message: Message, k: string, me: Party, sender: Party | undefined, named: string, digest: Uint8Array): void {
-  const { body } = message;
-  const wanted = message.k === k && same(me, { id: body["idR"] as string, dv: body["dvR"] as string });
-  if (!wanted || (sender !== undefined && !same(sender, message.sender))) throw new Replay("LIVE-001");
-  if (body[named] !== b64e(digest)) throw new Replay("LIVE-001");
+/** What a message must be: of the sphere of its ask, from one to the other, naming H(SI) of the one before. */
+interface Expected {
+  readonly k: string;
+  readonly sph: string;
+  readonly me: Party;
+  readonly sender?: Party;
+  readonly before: readonly [name: string, digest: Uint8Array];
+}
+
+/** That it is the message waited for: kind, sphere, both ends and predecessor (LIVE-001). Throws Replay. */
+function expect({ k: kind, sph: named, sender: from, body }: Message, { k, sph, me, sender, before }: Expected): void {
+  const wanted = kind === k && named === sph && same(me, { id: body["idR"] as string, dv: body["dvR"] as string });
+  if (!wanted || (sender !== undefined && !same(sender, from))) throw new Replay("LIVE-001");
+  if (body[before[0]] !== b64e(before[1])) throw new Replay("LIVE-001");
+}
+
+/** A transfer is judged by the log of its own sphere and no other (LIVE-007). Throws Replay. */
+function inItsLog({ sph }: Pair, log: History): void {
+  if (log.sph !== sph) throw new Replay("LIVE-007");
 }
 
 function inTime(exp: number, now: number): void {
@@ -194,7 +207,8 @@ export function digits(sasJ: Uint8Array, sasP: Uint8Array, offered: Uint8Array, 
 
 /** The epochs offered, if it is an offer to this ask (LIVE-003). Throws Replay, Expired, FormatError. */
 export function checkOffer(asking: Asking, offered: Message, now: number): number[] {
-  expect(offered, "offer", asking.me, undefined, "ask", asking.digest);
+  const { sph, me, digest } = asking;
+  expect(offered, { k: "offer", sph, me, before: ["ask", digest] });
   inTime(asking.exp, now);
   return ascending(numbers(offered.body), asking.ns);
 }
@@ -213,11 +227,11 @@ export async function openOffer(
 
 /** The provider's side of it (LIVE-004, LIVE-005). Throws Replay, Expired, CommitmentMismatch. */
 export function takeOpen(offering: Offering, opened: Message, now: number): Pair {
-  expect(opened, "open", offering.me, offering.asker, "offer", offering.digest);
-  inTime(offering.exp, now);
+  const { sph, asker, me: provider, ns, ask: asked, exp, digest } = offering;
+  expect(opened, { k: "open", sph, me: provider, sender: asker, before: ["offer", digest] });
+  inTime(exp, now);
   const sas = bytes(opened.body, "sas");
   requireEqual(sha256(lp("live-sas", sas)), offering.hs, () => new CommitmentMismatch("LIVE-004"));
-  const { sph, asker, me: provider, ns, ask: asked, exp, digest } = offering;
   const code = digits(sas, offering.sas, digest, { sph, asker, provider });
   return { sph, asker, provider, ns, ask: asked, open: opened.digest, digits: code, exp };
 }
@@ -249,6 +263,7 @@ export async function give(
   signer: Signer,
   rng: Rng,
 ): Promise<{ given: Given; jws: string }> {
+  inItsLog(pair, log);
   inTime(pair.exp, now);
   const ns = ascending(keys.map((one) => one.n), pair.ns);
   const entries = ns.map((n) => log.epoch(n));
@@ -278,7 +293,8 @@ export async function take(
   signer: Signer,
   rng: Rng,
 ): Promise<{ keys: EpochKey[]; jws: string }> {
-  expect(given, "give", pair.asker, pair.provider, "open", pair.open);
+  inItsLog(pair, log);
+  expect(given, { k: "give", sph: pair.sph, me: pair.asker, sender: pair.provider, before: ["open", pair.open] });
   inTime(pair.exp, now);
   const { body } = given;
   const entries = ascending(numbers(body), pair.ns).map((n) => log.epoch(n));
@@ -295,7 +311,7 @@ export async function take(
 
 /** The asker has it (LIVE-008). Throws Replay, Expired, SignatureInvalid for a wrong mac. */
 export function checkDone({ pair, digest, mac: expected }: Given, done: Message, now: number): void {
-  expect(done, "done", pair.provider, pair.asker, "give", digest);
+  expect(done, { k: "done", sph: pair.sph, me: pair.provider, sender: pair.asker, before: ["give", digest] });
   inTime(pair.exp, now);
   requireEqual(bytes(done.body, "mac"), expected, () => new SignatureInvalid("LIVE-008"));
 }
@@ -312,7 +328,7 @@ export function end(
 }
 
 /** Why the other side ended it (LIVE-009). Throws Replay. */
-export function checkEnd(ended: Message, me: Party, other: Party, asked: Uint8Array): Why {
-  expect(ended, "end", me, other, "ask", asked);
+export function checkEnd(ended: Message, sph: string, me: Party, other: Party, asked: Uint8Array): Why {
+  expect(ended, { k: "end", sph, me, sender: other, before: ["ask", asked] });
   return ended.body["why"] as Why;
 }

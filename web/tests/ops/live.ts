@@ -19,6 +19,9 @@ async function device(given: Given): Promise<string> {
   throw new Error("no such device");
 }
 
+/** The log of the sphere that the last message names: another one than the ask's where there is an `elsewhere`. */
+const here = (given: Given): Promise<History> => history((given.elsewhere as Given | undefined) ?? given);
+
 async function askingOf(given: Given, log: History): Promise<live.Asking> {
   const asked = await live.read(given.ask, log);
   const unseal: live.Opener = (sealed) => rsaOpen(unhex(given.private), sealed);
@@ -53,7 +56,7 @@ export const OPS: Record<string, Op> = {
   },
   "live-open": async (given) => {
     const log = await history(given);
-    const offered = await live.read(given.offer, log);
+    const offered = await live.read(given.offer, await here(given));
     const asking = await askingOf(given, log);
     const { pair, jws } = await live.openOffer(asking, offered, given.now, signer(given), drawn(unhex(given.drawn)));
     return { jws, digits: pair.digits, ns: pair.ns };
@@ -67,11 +70,11 @@ export const OPS: Record<string, Op> = {
       sph: log.sph, me: { id: log.ownerOf(given.me), dv: given.me }, asker: asked.sender, epk: b64d(epk), hs: b64d(hs),
       sas: b64d(sas), ask: asked.digest, digest: offered.digest, ns, exp,
     };
-    return live.takeOpen(offering, await live.read(given.open, log), given.now).digits;
+    return live.takeOpen(offering, await live.read(given.open, await here(given)), given.now).digits;
   },
   "live-take": async (given) => {
-    const log = await history(given);
-    const { asking, pair } = await pairOf(given, log);
+    const log = await here(given);
+    const { asking, pair } = await pairOf(given, await history(given));
     const message = await live.read(given.give, log);
     const asked = { asking, pair, given: message, log, kem: given.kem, secrets: [unhex(given.secret)], now: given.now };
     const { keys, jws } = await live.take(asked, signer(given), drawn(unhex(given.drawn)));
@@ -82,7 +85,7 @@ export const OPS: Record<string, Op> = {
     const { pair } = await pairOf(given, log);
     const { digest } = await live.read(given.give, log);
     const expected = live.mac(pair, unhex(given.z), unhex(given.x), digest);
-    live.checkDone({ pair, digest, mac: expected }, await live.read(given.done, log), given.now);
+    live.checkDone({ pair, digest, mac: expected }, await live.read(given.done, await here(given)), given.now);
     return true;
   },
 };
