@@ -147,6 +147,7 @@ async function firstUnread(from: Reader, sph: string): Promise<MessageRow | unde
 export interface Wanted {
   readonly thread?: string;
   /** Positions as the rows at the ends of the last page have them. */
+  /** `Number.MAX_SAFE_INTEGER`: the newest, whatever is unread. */
   readonly before?: number;
   readonly after?: number;
   /** A message or the key of a row. */
@@ -240,9 +241,10 @@ async function page(r: Reading, wanted: Wanted): Promise<{ lines: Line[]; before
   const first = open ? await firstUnread(r.from, r.rep.sph) : undefined;
   const middle = wanted.around === undefined ? first : await centre(r, wanted.around);
   if (middle !== undefined) return around(r, middle, limit);
-  const point = wanted.before === undefined ? END : await bound(r, wanted.before, true);
+  const newest = wanted.before === undefined || wanted.before === LAST;
+  const point = newest ? END : await bound(r, wanted.before!, true);
   const lines = await side(r, point, true, limit + 1);
-  return { lines: lines.slice(-limit), before: lines.length > limit, after: wanted.before !== undefined };
+  return { lines: lines.slice(-limit), before: lines.length > limit, after: !newest };
 }
 
 async function reading(ctx: Context, sph: string, list: string): Promise<Reading> {

@@ -96,6 +96,9 @@ describe("a page", () => {
     expect(page.rows[at]).toMatchObject({ message: { text: "m15", unread: true } });
     expect(page.rows[at - 1]).toMatchObject({ message: { text: "m14", unread: false } });
     expect(page.more).toEqual({ before: true, after: true });
+    const newest = await timeline.rows(here.ctx, room.sph, { before: Number.MAX_SAFE_INTEGER, limit: 3 });
+    expect(labels(newest.rows)).toEqual(["m28", "m29", "one more"]);
+    expect(newest.more).toEqual({ before: true, after: false });
     await readUpTo(here, room.sph, 51);
     expect(await timeline.unread(here.ctx.store, room.sph)).toBe(0);
     const last = await timeline.rows(here.ctx, room.sph, { limit: 3 });

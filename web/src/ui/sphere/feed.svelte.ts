@@ -16,7 +16,7 @@ import {
 const PAGE = 80;
 /** Rows at the end that are read again with what is new. */
 const LATE = 24;
-/** Beyond every position: asks for the newest rows. */
+/** Beyond every position: the newest rows, in one reading, so that none come between. */
 const END = Number.MAX_SAFE_INTEGER;
 
 export interface Feed {
@@ -126,9 +126,7 @@ export function feed(sph: string, thread: string, around: string, { came, atEnd 
     show(withRow(shown.rows, key, row));
   }
   async function toEndNow(limit = PAGE): Promise<void> {
-    const page = await api().rows(sph, { ...options, before: END, limit });
-    const rest = await ask({ after: lastPos(page.rows) ?? 0 });
-    show(withNewer(page.rows, rest.rows), { before: page.more.before, after: rest.more.after });
+    whole(await api().rows(sph, { ...options, before: END, limit }));
   }
 
   function heard(event: PageEvent): void {
