@@ -55,7 +55,7 @@ export function page(all: readonly Row[], options: { before?: number; after?: nu
     const at = ready.findIndex((one) => one.key === wanted || (one.row === "message" && one.message.mid === wanted));
     if (at >= 0) [from, to] = [Math.max(0, at - Math.floor(limit / 2)), Math.min(ready.length, at + Math.ceil(limit / 2))];
   }
-  const after = to < ready.length || options.before !== undefined;
+  const after = to < ready.length || (options.before ?? Number.MAX_SAFE_INTEGER) < Number.MAX_SAFE_INTEGER;
   return { rows: [...ready.slice(from, to), ...(after ? [] : waiting)], more: { before: from > 0 || options.after !== undefined, after }, firstUnread: first };
 }
 
