@@ -55,7 +55,7 @@ def answer(ctx: Context, rep: Replica, row: dict[str, Any], yes: str) -> None:
     """What the question ``yes`` was about is what the author of an item meant; inside a step. Raises UsageError for one
     that does not exist."""
     seen = row["seen"]
-    if yes in announce.MODES:
+    if yes in ("open", "public"):
         row["seen"] = {**seen, "mode": min(yes, seen["mode"], key=lambda one: announce.MODES[one])}
         if announce.accept(rep, yes):
             rep.save_note(ctx.store)

@@ -63,7 +63,7 @@ export async function entry(ctx: Context, rep: Replica, before: SphereState | un
   if (change.op === "add") {
     tx.events.push({ event: "MemberAdded", sph, id: about, name: await name(about), by, byLink });
     // Who comes in for the first time has seen no stronger mode.
-    if (about === ctx.id && before !== undefined && !before.members.has(ctx.id)) accept(rep);
+    if (about === ctx.id && before !== undefined && !before.members.has(ctx.id)) accept(rep, state.mode);
     if (about === ctx.id && ["asked", "removed", "left"].includes(note.status)) note.status = "active";
     const request = await tx.get<{ mine: boolean }>("request", change.join);
     if (request !== undefined && !request.mine) tx.drop("request", change.join);
@@ -97,23 +97,33 @@ export const MODES: Record<string, number> = { e2ee: 2, open: 1, public: 0 };
 /** Until a weaker mode was answered for, a person counts as knowing the stronger one (CLT-016, CLT-042). */
 function modeChanged(rep: Replica, before: string, by: string, at: number): ModeChanged {
   const note = rep.note as Notes;
-  const { mode } = known(rep).state;
+  const mode = known(rep).state.mode as Switch["mode"];
   const seen = note.modeSeen ?? before;
   if (MODES[mode]! < MODES[seen]!) Object.assign(note, { modeSeen: seen, switched: { mode, by, at } satisfies Switch });
-  else accept(rep);
+  else accept(rep, mode);
   if (before === "e2ee") note.clearSince = at;
   const since = mode === "e2ee" ? (note.clearSince ?? 0) : 0;
   if (mode === "e2ee") delete note.clearSince;
   return { event: "ModeChanged", sph: rep.sph, mode, by, at, since };
 }
 
-/** The person knows the present mode. The caller saves the notes; false when there was nothing to know. */
-export function accept(rep: Replica): boolean {
+/** The mode this person knows of: a stronger one than the sphere's while a switch waits for an answer. */
+export function seenMode(rep: Replica): string {
+  return (rep.note as Notes).modeSeen ?? known(rep).state.mode;
+}
+
+/**
+ * The person knows of `mode`; a switch to a weaker one than that still waits for an answer (CLT-042). The caller saves the
+ * notes; false when there was nothing to know.
+ */
+export function accept(rep: Replica, mode: string): boolean {
   const note = rep.note as Notes;
-  const asked = note.modeSeen !== undefined;
-  delete note.switched;
-  delete note.modeSeen;
-  return asked;
+  if (note.modeSeen === undefined) return false;
+  if (MODES[mode]! <= MODES[known(rep).state.mode]!) {
+    delete note.switched;
+    delete note.modeSeen;
+  } else if (MODES[mode]! < MODES[note.modeSeen]!) note.modeSeen = mode;
+  return true;
 }
 
 const WHY: Record<string, (who: string) => string> = {

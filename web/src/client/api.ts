@@ -133,14 +133,17 @@ export interface Api {
   setMeta(sph: string, changes: { title?: string; topic?: string; icon?: string }): Promise<void>;
   policy(sph: string): Promise<Policy>;
   setPolicy(sph: string, changes: Readonly<Partial<Policy>>): Promise<void>;
-  /** Owner only. A title in `title` is one for everybody to read; without it what was sealed stays sealed (CLT-042). */
-  setMode(sph: string, mode: "e2ee" | "open" | "public", title?: string): Promise<void>;
+  /**
+   * Owner only. A title in `title` is one for everybody to read; without it what was sealed stays sealed. `seen`: the mode
+   * that was shown; a stronger one that came meanwhile is not weakened (CLT-042, Conflict).
+   */
+  setMode(sph: string, mode: SphereInfo["mode"], title?: string, seen?: SphereInfo["mode"]): Promise<void>;
   /** The link by which anybody reads a public sphere. No secret. */
   publicLink(sph: string): Promise<string>;
   /** What such a link shows, to anybody: read, verified, not kept (CLT-044). Throws UsageError, Forbidden, LogFork. */
   readPublic(link: string, limit: number): Promise<PublicPage>;
-  /** The person has seen that the server can read here now (`SphereInfo.switched`). */
-  acceptMode(sph: string): Promise<void>;
+  /** The person has seen that the sphere is in `mode` now (`SphereInfo.switched`). */
+  acceptMode(sph: string, mode: SphereInfo["mode"]): Promise<void>;
   leave(sph: string): Promise<void>;
   forget(sph: string): Promise<void>;
 
@@ -163,7 +166,8 @@ export interface Api {
   remove(sph: string, mid: string): Promise<OutboxItem>;
   react(sph: string, mid: string, emoji: string, on: boolean): Promise<OutboxItem>;
   outbox(): Promise<readonly OutboxItem[]>;
-  retry(id: string, anyway: boolean): Promise<void>;
+  /** `anyway`: the question answered with yes, as it was shown; "" for an item that asks nothing (CLT-016). */
+  retry(id: string, anyway: string): Promise<void>;
   drop(id: string): Promise<void>;
 
   // people --------------------------------------------------------------------------------------------------------

@@ -67,14 +67,14 @@ export class Client extends Household implements Api {
   createSphere: Api["createSphere"] = async (title, options) => (await inside()).createSphere(this.context, title, options);
   setMeta: Api["setMeta"] = async (sph, changes) => (await inside()).setMeta(this.context, sph, changes);
   policy: Api["policy"] = async (sph) => (await inside()).policy(this.context, sph);
-  setMode: Api["setMode"] = async (sph, mode, title) => (await inside()).setMode(this.context, sph, mode, title);
+  setMode: Api["setMode"] = async (sph, mode, title, seen) => (await inside()).setMode(this.context, sph, mode, title, seen);
   readPublic: Api["readPublic"] = async (link, limit) => {
     const { read } = await part(import("./public.ts"));
     const { transport, clock, rng } = this.options;
     return read(transport, clock, rng, link, limit);
   };
   publicLink: Api["publicLink"] = async (sph) => (await inside()).publicLink(this.context, sph);
-  acceptMode: Api["acceptMode"] = async (sph) => (await inside()).acceptMode(this.context, sph);
+  acceptMode: Api["acceptMode"] = async (sph, mode) => (await inside()).acceptMode(this.context, sph, mode);
   setPolicy: Api["setPolicy"] = async (sph, changes) => (await inside()).setPolicy(this.context, sph, changes);
   leave: Api["leave"] = async (sph) => (await inside()).leave(this.context, sph);
   forget: Api["forget"] = async (sph) => (await inside()).forget(this.context, sph);

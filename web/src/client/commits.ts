@@ -145,9 +145,11 @@ export async function commit(
     const intents = await make(held);
     const words = await more.words?.(held);
     if (intents.length === 0 && words === undefined) return false;
+    const { seq: judged } = known(held).state;
     const heads = await chainHeads(ctx, held, intents);
     held = await replica(ctx, sph);
     const { state, history } = known(held);
+    if (state.seq !== judged) continue; // more was read for the heads: what is wanted is judged on that
     const metaText = await ctx.store.step((tx) => keys.readMeta(ctx, held, tx));
     const draft = await composed(state, history, author(ctx), intents, {
       now: now(ctx), rng: ctx.rng, keys: held.keys, metaText, heads, words, orgKey: await organisation.key(ctx, held),

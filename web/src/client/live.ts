@@ -238,7 +238,7 @@ class Call {
       if (statusOf(rep) !== "active" && statusOf(rep) !== "entering") continue;
       const asks = rep.note["welcome"] !== undefined || rep.note["claims"] !== undefined;
       const busy = asks || (await keys.missing(ctx, rep)).length > 0 || resend.due(ctx, rep);
-      const waits = (await queue.rows(ctx.store, sph)).some((one) => one.state === "waiting" || one.state === "sealed");
+      const waits = (await queue.rows(ctx.store, sph)).some((one) => one.state !== "failed");
       const revoked = (await memory.revoked(ctx.store)).size > 0;
       if (busy || statusOf(rep) === "entering" || revoked || !this.#subscribed.has(sph)) {
         await syncing.sphere(ctx, sph, syncing.tally());

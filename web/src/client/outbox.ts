@@ -15,7 +15,7 @@ import {
   LogRollback, NotMember, StaleEpoch, StaleHead, TooLarge, Unreachable, UsageError,
 } from "../errors.ts";
 import { MAX_HEADER, TYPS } from "../protocol/jws.ts";
-import { type SphereState, epochNumber, isMember } from "../protocol/state.ts";
+import { type SphereState, epochNumber } from "../protocol/state.ts";
 import type { Words } from "../sphere/compose.ts";
 import { isOld } from "../sphere/epoch.ts";
 import type { Intent } from "../sphere/intents.ts";
@@ -23,7 +23,6 @@ import * as messages from "../sphere/message.ts";
 import { paddedLength } from "../sphere/padding.ts";
 import * as payloads from "../sphere/payload.ts";
 import type { Payload } from "../sphere/payload.ts";
-import { MODES, accept } from "./announce.ts";
 import * as claims from "./claims.ts";
 import * as commits from "./commits.ts";
 import { type Context, now, replica, signer } from "./context.ts";
@@ -33,37 +32,16 @@ import type { MessageRow } from "./intake.ts";
 import * as keys from "./keys.ts";
 import { writer } from "./locks.ts";
 import * as organisation from "./organisation.ts";
-import * as people from "./people.ts";
+import * as questions from "./questions.ts";
 import * as queue from "./queue.ts";
-import type { OutboxRow, Seen } from "./queue.ts";
-import { type Replica, known, saveNote, sendingKey, statusOf } from "./replica.ts";
+import type { OutboxRow } from "./queue.ts";
+import { type Replica, known, sendingKey, statusOf } from "./replica.ts";
 import * as stops from "./stops.ts";
 import { type Reader, meta } from "./store.ts";
 
 const MAX_TRIES = 8;
 /** Padded bytes that always fit into an envelope: base64url, the longest header, tag and signature taken off (MSG-002). */
 const MAX_BODY = Math.floor(((TYPS.get("sph-msg+1")!.limit - MAX_HEADER - 100) * 3) / 4) - 16;
-
-/** What the author of a text can know now: the mode, and whether all who read are confirmed (CLT-016). */
-async function surroundings(from: Reader, me: string, rep: Replica): Promise<Seen> {
-  const { state } = known(rep);
-  const others = [...state.members.values()].filter((one) => isMember(one) && one.id !== me).map((one) => one.id);
-  return {
-    mode: (rep.note["modeSeen"] as string | undefined) ?? state.mode,
-    verified: await allConfirmed(from, others),
-  };
-}
-
-/** One after another, because the first who is not confirmed decides: a thousand pins are not read for a word. */
-async function allConfirmed(from: Reader, ids: readonly string[]): Promise<boolean> {
-  for (const id of ids) if ((await people.pin(from, id))?.confirmed !== true) return false;
-  return true;
-}
-
-/** Devices that claim another history, or a longer one, and have not been heard yet (CLT-020, CLT-036). */
-function openClaims(rep: Replica): string[] {
-  return [...claims.unsettled(rep).keys()];
-}
 
 /** Queue a payload durably. Throws TooLarge for one that no message can hold. */
 export async function put(ctx: Context, rep: Replica, payload: Payload): Promise<OutboxRow> {
@@ -78,7 +56,7 @@ export async function put(ctx: Context, rep: Replica, payload: Payload): Promise
   return ctx.store.step(async (tx) => {
     const row: OutboxRow = {
       id: payload.cid, n: await tx.number("outbox"), sph: rep.sph, state: "waiting", ...partsOf(payload), at: now(ctx),
-      seen: await surroundings(tx, ctx.id, rep), question: "", code: "", claims: [], jws: "", tries: 0,
+      seen: await questions.surroundings(tx, ctx.id, rep), question: "", asked: [], code: "", claims: [], jws: "", tries: 0,
     };
     queue.update(tx, row);
     return row;
@@ -111,19 +89,19 @@ function payloadOf(row: OutboxRow, state: SphereState): Payload {
   }
 }
 
-/** Put an item back in the queue; `anyway` answers its question with yes: what is so now is what was meant. */
-export async function retry(ctx: Context, id: string, anyway: boolean): Promise<void> {
+/**
+ * Put an item back in the queue; `anyway` names the question that a held one's author has answered with yes. A yes is good
+ * for what it names and for nothing that came up since: that is judged, and asked, anew (CLT-016). Throws UsageError for a
+ * held item and no yes, and for a question that does not exist.
+ */
+export async function retry(ctx: Context, id: string, anyway: string): Promise<void> {
   const { sph } = await queue.find(ctx.store, id);
   const rep = await replica(ctx, sph);
   await ctx.store.step(async (tx) => {
     const row = await queue.find(tx, id);
-    if (row.state === "held" && !anyway) throw new UsageError("this item asks a question first");
-    let fresh: OutboxRow = { ...row, state: row.jws === "" ? "waiting" : "sealed", code: "" };
-    if (anyway) {
-      if (accept(rep)) saveNote(tx, rep);
-      fresh = { ...fresh, question: "", claims: openClaims(rep), seen: await surroundings(tx, ctx.id, rep) };
-    }
-    queue.update(tx, fresh);
+    if (row.state === "held" && anyway === "") throw new UsageError("this item asks a question first");
+    const fresh: OutboxRow = { ...row, state: row.jws === "" ? "waiting" : "sealed", code: "" };
+    queue.update(tx, row.state === "held" ? questions.answered(rep, fresh, anyway, tx) : fresh);
   });
 }
 
@@ -138,14 +116,6 @@ export async function drop(ctx: Context, id: string): Promise<void> {
 }
 
 // sending --------------------------------------------------------------------------------------------------------------
-
-/** Why an item has to be asked about before it is sealed now; "" when it goes as it was meant (CLT-016). */
-async function question(ctx: Context, rep: Replica, row: OutboxRow): Promise<string> {
-  const here = await surroundings(ctx.store, ctx.id, rep);
-  if (MODES[known(rep).state.mode]! < MODES[row.seen.mode]!) return "mode";
-  if (row.seen.verified && !here.verified) return "confirmed";
-  return openClaims(rep).some((dv) => !row.claims.includes(dv)) ? "claim" : "";
-}
 
 /** Whether the running key is old enough for a new one: time since it began, or messages read under it (EPO-010). */
 export function softMark(ctx: Context, rep: Replica): boolean {
@@ -184,6 +154,7 @@ async function wantsKey(ctx: Context, rep: Replica): Promise<boolean> {
 export async function flush(ctx: Context, sph: string): Promise<number> {
   for (let sent = 0; ; sent += 1) {
     const next = await queue.next(ctx.store, sph);
+    if (next?.state === "held") await askAnew(ctx, next);
     if (next === undefined || next.state === "held") return sent;
     try {
       if (!(await sendOne(ctx, sph, next.id))) return sent;
@@ -231,9 +202,9 @@ async function sendOne(ctx: Context, sph: string, id: string, depth = 0): Promis
   stops.requireNone(rep);
   row = await queue.get(ctx.store, id);
   if (row === undefined) return true;
-  const asks = await question(ctx, rep, row);
+  const asks = await questions.question(ctx, rep, row);
   if (asks !== "") {
-    await hold(ctx, id, asks);
+    await hold(ctx, rep, id, asks);
     return false;
   }
   await organisationFirst(ctx, rep);
@@ -278,11 +249,18 @@ async function catchUp(ctx: Context, rep: Replica, row: OutboxRow): Promise<void
   if (claims.gap(ctx, held, row.claims)) throw new StaleHead("a member has seen an entry that the relay does not show here");
 }
 
-async function hold(ctx: Context, id: string, asks: string): Promise<void> {
+/** A held item gets the question that is to be answered now, when it is another one (CLT-016). */
+async function askAnew(ctx: Context, row: OutboxRow): Promise<void> {
+  const rep = await replica(ctx, row.sph);
+  const asks = await questions.question(ctx, rep, row);
+  if (asks !== "" && asks !== row.question) await hold(ctx, rep, row.id, asks);
+}
+
+async function hold(ctx: Context, rep: Replica, id: string, asks: string): Promise<void> {
   await ctx.store.step(async (tx) => {
     const row = await queue.get(tx, id);
     if (row === undefined) return;
-    const held: OutboxRow = { ...row, state: "held", question: asks, jws: "" };
+    const held = questions.held(rep, row, asks);
     queue.update(tx, held);
     tx.events.push({ event: "ItemHeld", sph: row.sph, item: queue.record(held) });
   });
@@ -390,7 +368,7 @@ export async function wordsOf(ctx: Context, rep: Replica, row: OutboxRow): Promi
 async function rotateAndSpeak(ctx: Context, rep: Replica, id: string, depth: number): Promise<boolean> {
   const words = async (held: Replica): Promise<Words | undefined> => {
     const row = await queue.get(ctx.store, id);
-    if (row === undefined || !(await wantsKey(ctx, held)) || (await question(ctx, held, row)) !== "") return undefined;
+    if (row === undefined || !(await wantsKey(ctx, held)) || (await questions.question(ctx, held, row)) !== "") return undefined;
     return wordsOf(ctx, held, row);
   };
   const make = async (held: Replica): Promise<Intent[]> => ((await words(held)) === undefined ? [] : [{ op: "epoch" }]);

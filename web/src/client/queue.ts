@@ -34,6 +34,8 @@ export interface OutboxRow {
   readonly at: number;
   readonly seen: Seen;
   readonly question: string;
+  /** Devices whose claims the author was asked about last. */
+  readonly asked: readonly string[];
   readonly code: string;
   /** Seconds of patience that the relay asked for when it last refused. */
   readonly patience?: number | undefined;

@@ -55,7 +55,7 @@ export interface Stop {
  * yet that it was seen: the first text is asked about (CLT-016, CLT-042).
  */
 export interface Switch {
-  readonly mode: string;
+  readonly mode: SphereInfo["mode"];
   readonly by: string;
   readonly at: number;
 }

@@ -84,8 +84,8 @@ export function outbox(ctx: Context): Promise<OutboxItem[]> {
   return queue.items(ctx);
 }
 
-/** Try again; `anyway` answers a held item's question with yes. */
-export async function retry(ctx: Context, id: string, anyway: boolean): Promise<void> {
+/** Try again; `anyway` names the question of a held item that is answered with yes, as it was shown. */
+export async function retry(ctx: Context, id: string, anyway: string): Promise<void> {
   const { sph } = await queue.find(ctx.store, id);
   await writer(ctx, sph, () => outboxes.retry(ctx, id, anyway));
   delivery.wake(ctx, sph);

@@ -6,7 +6,7 @@
  * `overview.ts`. Loaded when the first act is done. Spec: CLT-011 to CLT-024.
  */
 
-import { NotFound, RelayError, Unreachable, UsageError } from "../errors.ts";
+import { Conflict, NotFound, RelayError, Unreachable, UsageError } from "../errors.ts";
 import { headCode as headCodeOf } from "../protocol/digits.ts";
 import { b64e } from "../protocol/encoding.ts";
 import * as entries from "../protocol/entry.ts";
@@ -17,6 +17,7 @@ import { type Intent, POLICY } from "../sphere/intents.ts";
 import * as invitation from "../sphere/invitation.ts";
 import type { Text } from "../sphere/meta.ts";
 import * as announce from "./announce.ts";
+import { MODES } from "./announce.ts";
 import type { NewSphere } from "./api.ts";
 import * as commits from "./commits.ts";
 import { type Context, now, replica } from "./context.ts";
@@ -29,7 +30,7 @@ import * as organisation from "./organisation.ts";
 import { said, sphere } from "./overview.ts";
 import { type Names, namesOf } from "./people.ts";
 import type { LogLine, SeenRow, SphereInfo } from "./records.ts";
-import { known, saveNote, statusOf, stopOf } from "./replica.ts";
+import { type Replica, known, saveNote, statusOf, stopOf } from "./replica.ts";
 import * as stops from "./stops.ts";
 import { type Table, setMeta as setValue } from "./store.ts";
 import * as syncing from "./syncing.ts";
@@ -43,6 +44,7 @@ export * from "./speaking.ts";
 /** Entries of the own log that go into evidence when no common position is known. */
 const MAX_PAST = 10_000;
 const MAX_HEADS = 256;
+type Mode = SphereInfo["mode"];
 
 // making, settings, leaving --------------------------------------------------------------------------------------------
 
@@ -85,35 +87,52 @@ async function afterKey(ctx: Context, sph: string): Promise<void> {
   }
 }
 
-/** Change encrypted title, topic or icon; what is not named stays. */
+/**
+ * Change title, topic or icon; what is not named stays, of what is sealed nothing where this one is in clear. Throws
+ * Conflict when the sphere became weaker than this person has seen: nothing is published then (CLT-042).
+ */
 export async function setMeta(ctx: Context, sph: string, changes: Partial<Text>): Promise<void> {
-  await change(ctx, sph, ({ note }) => {
-    const text = { title: said(note, "title"), topic: said(note, "topic"), icon: said(note, "icon") };
-    return [{ op: "meta", text: { ...text, ...changes } }];
+  const seen = MODES[announce.seenMode(await replica(ctx, sph))]!;
+  await change(ctx, sph, (rep) => {
+    if (MODES[known(rep).state.mode]! < seen) throw new Conflict("encryption was turned off meanwhile");
+    return [{ op: "meta", text: { ...staying(rep), ...changes } }];
   });
+}
+
+/** Title, topic and icon as they stand, for the parts that a new text leaves out: never a sealed part in clear. */
+function staying(rep: Replica): Text {
+  const { state } = known(rep);
+  const kept = state.mode === "e2ee" || (state.meta !== undefined && !("ct" in state.meta.body));
+  const part = (name: string): string => (kept ? said(rep.note, name) : "");
+  return { title: part("title"), topic: part("topic"), icon: part("icon") };
 }
 
 /**
  * Owner only: turn encryption on or off (CLT-042). What was sealed stays sealed, the title too: `title` is one for everybody
- * to read, the server as well.
+ * to read, the server as well. `seen`: the mode this person was shown, without it the one this device shows now. Throws
+ * Conflict when the sphere has a stronger one meanwhile, which this would weaken.
  */
-export async function setMode(ctx: Context, sph: string, mode: SphereInfo["mode"], title?: string): Promise<void> {
+export async function setMode(ctx: Context, sph: string, mode: Mode, title?: string, seen?: Mode): Promise<void> {
+  const shown = MODES[seen ?? announce.seenMode(await replica(ctx, sph))]!;
   await change(ctx, sph, (rep): Intent[] => {
-    if (known(rep).state.mode === mode) return [];
-    const shown: Intent[] = title === undefined || mode === "e2ee" ? [] : [{ op: "meta", text: { title, topic: "", icon: "" } }];
-    return [{ op: "mode", mode }, ...shown];
+    const { mode: present } = known(rep).state;
+    if (present === mode) return [];
+    const weaker = MODES[mode]! < MODES[present]!;
+    if (weaker && shown < MODES[present]!) throw new Conflict("encryption was turned on meanwhile");
+    const clear: Intent[] = title === undefined || mode === "e2ee" ? [] : [{ op: "meta", text: { title, topic: "", icon: "" } }];
+    return [{ op: "mode", mode }, ...clear];
   });
-  await acceptMode(ctx, sph); // whoever switches knows
+  await acceptMode(ctx, sph, mode); // whoever switches knows
 }
 
 /**
- * The person has seen that the server can read here now: new texts go unasked. Texts that wait from before keep their
- * question (CLT-016).
+ * The person has seen that the sphere is in `mode`: new texts go unasked, unless it is in a weaker one by now. Texts that
+ * wait from before keep their question (CLT-016).
  */
-export async function acceptMode(ctx: Context, sph: string): Promise<void> {
+export async function acceptMode(ctx: Context, sph: string, mode: Mode): Promise<void> {
   await writer(ctx, sph, () => ctx.store.step(async (tx) => {
     const rep = await replica(ctx, sph, tx);
-    if (announce.accept(rep)) saveNote(tx, rep);
+    if (announce.accept(rep, mode)) saveNote(tx, rep);
   }));
 }
 

@@ -71,17 +71,17 @@ describe("encryption", () => {
     expect(change).toMatchObject({ sph, mode: "open", by: "ada", since: 0 });
     expect((await spheres.sphere(bo.ctx, sph)).switched).toEqual({ mode: "open", by: "ada", at: change!.at });
     expect((await spheres.sphere(ada.ctx, sph)).switched).toBeUndefined();
-    expect(await spheres.outbox(bo.ctx)).toMatchObject([{ id, state: "held", question: "mode" }]);
+    expect(await spheres.outbox(bo.ctx)).toMatchObject([{ id, state: "held", question: "open" }]);
     for (const word of ["Harbour", "Moorings"]) expect(await logAtRelay(sph)).not.toContain(word);
     expect(await spheres.sphere(bo.ctx, sph)).toMatchObject({ mode: "open", title: "Harbour", topic: "Moorings" });
   });
 
   test("seen: new words go, those of before keep their question until a yes (CLT-016)", async () => {
     const [before] = await spheres.outbox(bo.ctx);
-    await spheres.acceptMode(bo.ctx, sph);
+    await spheres.acceptMode(bo.ctx, sph, "open");
     expect((await spheres.sphere(bo.ctx, sph)).switched).toBeUndefined();
     expect(await spheres.outbox(bo.ctx)).toMatchObject([{ id: before!.id, state: "held" }]);
-    await spheres.retry(bo.ctx, before!.id, true);
+    await spheres.retry(bo.ctx, before!.id, "open");
     await delivery.idle(bo.ctx);
     await say(bo, sph, "written knowingly");
     expect(await spheres.outbox(bo.ctx)).toEqual([]);
@@ -202,7 +202,7 @@ describe("a public sphere", () => {
     await spheres.setMode(ada.ctx, sph, "public", "Harbour notices");
     await say(ada, sph, "Ferry at nine");
     await sync(bo);
-    await spheres.acceptMode(bo.ctx, sph);
+    await spheres.acceptMode(bo.ctx, sph, "public");
     await say(bo, sph, "Thanks");
     const ferry = (await messages(bo, sph)).find((one) => one.text === "Ferry at nine")!;
     await say(bo, sph, "And back?", ferry.mid);

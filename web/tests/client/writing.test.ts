@@ -158,7 +158,7 @@ describe("answers that never come", () => {
     const id = await say(ada, sph, "keep me");
     expect(await spheres.outbox(ada.ctx)).toMatchObject([{ id, state: "failed", code: "E_BAD_FORMAT", text: "keep me" }]);
     await say(ada, sph, "I go on");
-    await spheres.retry(ada.ctx, id, false);
+    await spheres.retry(ada.ctx, id, "");
     await delivery.idle(ada.ctx);
     await sync(bo);
     expect(await texts(bo, sph)).toEqual(["I go on", "keep me"]);
@@ -223,12 +223,12 @@ describe("words that would go out weaker than they were written are held (CLT-01
     await change(ada, { op: "mode", mode: "open" }, { op: "meta", text: { title: "Harbour", topic: "", icon: "" } });
     bo.wire.fate = () => "sent";
     await sync(bo);
-    expect(await spheres.outbox(bo.ctx)).toMatchObject([{ id, state: "held", question: "mode" }]);
+    expect(await spheres.outbox(bo.ctx)).toMatchObject([{ id, state: "held", question: "open" }]);
     expect(bo.events.some((one) => one.event === "ItemHeld" && one.item.id === id)).toBe(true);
-    expect(await code(spheres.retry(bo.ctx, id, false))).toBe("L_USAGE");
+    expect(await code(spheres.retry(bo.ctx, id, ""))).toBe("L_USAGE");
     await sync(bo, ada);
     expect(await texts(ada, sph)).toEqual([]);
-    await spheres.retry(bo.ctx, id, true);
+    await spheres.retry(bo.ctx, id, "open");
     await delivery.idle(bo.ctx);
     await sync(ada);
     expect(await texts(ada, sph)).toEqual(["for four eyes"]);

@@ -121,7 +121,7 @@ export const PUBLIC: readonly Message[] = [
 ];
 export const OUTBOX: readonly OutboxItem[] = [
   { id: "o1", sph: "harbour", kind: "text", text: "On my way.", at: NOW - 60, state: "waiting", question: "", code: "" },
-  { id: "o2", sph: "canteen", kind: "text", text: "The soup was good.", at: NOW - 300, state: "held", question: "mode", code: "" },
+  { id: "o2", sph: "canteen", kind: "text", text: "The soup was good.", at: NOW - 300, state: "held", question: "open", code: "" },
   { id: "o3", sph: "board", kind: "text", text: "A text that was too long.", at: NOW - 900, state: "failed", question: "", code: "E_TOO_LARGE" },
 ];
 

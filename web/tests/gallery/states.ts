@@ -35,7 +35,7 @@ export const STATES: Readonly<Record<string, () => World>> = {
   deep: () => world({ rows: deep(10_000, 12), paged: "deep", spheres: [sphere("deep", "Ten thousand", { unread: 9 })], requests: [], outbox: [] }),
   live: () => world({ rows: deep(300), paged: "deep", spheres: [sphere("deep", "Live")], requests: [], outbox: [], arrives: 1500 }),
   rare: () => world({ rows: RARE, paged: "rare", spheres: [RARE_SPHERE], outbox: RARE_OUTBOX, requests: [] }),
-  held: () => world({ rows: RARE, paged: "rare", spheres: [{ ...RARE_SPHERE, mode: "open" }], outbox: HELD("mode"), requests: [] }),
+  held: () => world({ rows: RARE, paged: "rare", spheres: [{ ...RARE_SPHERE, mode: "open" }], outbox: HELD("open"), requests: [] }),
   unsure: () => world({ rows: RARE, paged: "rare", spheres: [{ ...RARE_SPHERE, marked: true }], outbox: HELD("confirmed"), requests: [] }),
   wish: () => world({
     rows: RARE, paged: "rare", spheres: [RARE_SPHERE], outbox: [], requests: [],
