@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from cloister.errors import CheckFailed
+from cloister.grid.box import Box, Pasted
+from cloister.grid.inspector import Inspection
+from cloister.grid.pouch import Have, Pouch
 from cloister.grid.v2 import Message, Receipt
 from vectors.generate import rng
 
@@ -55,3 +59,35 @@ def message_value(shown: Message | Receipt) -> dict[str, Any]:
     if isinstance(shown, Receipt):
         value["report"] = shown.report.content() if shown.report else {}
     return value
+
+
+def inspection_value(seen: Inspection) -> dict[str, Any]:
+    """What the inspector shows; -1 stands for a time that is not there."""
+    value = asdict(seen)
+    return value | {
+        "made": -1 if seen.made is None else seen.made,
+        "until": -1 if seen.until is None else seen.until,
+        "hidden": list(seen.hidden),
+    }
+
+
+def have_of(row: dict[str, Any]) -> Have:
+    return Have(row["th"], row["of"], row["up"], tuple((a, b) for a, b in row["more"]))
+
+
+def pouch_value(read: Pouch) -> dict[str, Any]:
+    """A pouch as vectors show it."""
+    have = [{"th": one.th, "of": one.of, "up": one.up, "more": [list(gap) for gap in one.more]} for one in read.have]
+    return {"iat": read.iat, "have": have, "tokens": list(read.tokens), "others": list(read.others)}
+
+
+def taken_value(box: Box, pasted: Pasted) -> dict[str, Any]:
+    """The box after a paste, and of each outcome what it was: [profile, class, th, status or own], or [code]."""
+    outcomes: list[list[Any]] = []
+    for _, what in pasted.outcomes:
+        if isinstance(what, CheckFailed):
+            outcomes.append([what.code])
+        else:
+            status = getattr(what.content, "status", "own" if what.own else "other")
+            outcomes.append([what.profile, type(what.content).__name__, what.th, status])
+    return {"box": box.dump(), "outcomes": outcomes, "cut": [[one.kind, one.line] for one in pasted.cut]}

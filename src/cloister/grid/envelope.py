@@ -112,6 +112,11 @@ def decode(compact: str, *typs: str) -> Envelope:
     return Envelope(compact, typ, header, payload, signature)
 
 
+def link_of(compact: str) -> str:
+    """H(SI) of a token's text as base64url text, without looking into it (JWS-005)."""
+    return b64e(crypto.sha256(compact.rpartition(".")[0].encode("ascii", "replace")))
+
+
 def verify(envelope: Envelope, jwk: Jwk) -> None:
     """Check the signature (JWS-007). Raises SignatureInvalid."""
     crypto.es384_verify(b64d(jwk["x"]), b64d(jwk["y"]), envelope.signature, envelope.signing_input)

@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-Place = tuple[str, int]
-
 
 @dataclass(frozen=True)
 class Item:
-    """A token to be shown: who wrote it, its place, the place up to which its writer held the other's chain, ``iat``."""
+    """What is shown: its writer, its place, the place up to which that one held the other's chain, and ``iat``."""
 
     sender: str
     place: int

@@ -24,10 +24,11 @@ INVITE, OPENING, REPLY = "grid-invitation", "reply-to-invite", "grid-reply"
 SELF, BACKUP, LOGIN, REMOVE = "self-encrypted", "", "login", "removeBackup"
 MAX_TOKEN: Final = 1 << 20
 MAX_BACKUP: Final = 64 << 20
+BLANK: Final = " \t\r\n\ufeff"
 SHORT: Final = 30  # UTF-16 units; a shorter plaintext gets fifteen random bytes
 _BASE: Final = {"alg": "enum:ES384", "iat": "int"}
 _SEALED: Final = {**_BASE, "re": "text:64", "iv": "text:16", "from": "id"}
-_HEADERS: Final[dict[str, Check]] = {
+KINDS: Final[dict[str, Check]] = {
     INVITE: shape({**_BASE, "sub": f"enum:{INVITE}", "jwk": "object"}),
     OPENING: shape({**_SEALED, "sub": f"enum:{OPENING}", "jwk": "object", "invite": "id", "epk": "object"}),
     REPLY: shape({**_SEALED, "sub": f"enum:{REPLY}"}),
@@ -74,21 +75,25 @@ class Token:
         return json_parse(self.payload)
 
 
+def bare(text: str) -> str:
+    """Without the blanks and the one pair of quotes around it (GRID-020)."""
+    compact = text.strip(BLANK)
+    return compact[1:-1] if len(compact) > 1 and compact[0] == compact[-1] == '"' else compact
+
+
 def decode(text: str) -> Token:
     """Read one token, its quotes taken off (GRID-020, GRID-021). Raises FormatError, for one of ours too (GRID-004)."""
-    compact = text.strip()
-    if len(compact) > 1 and compact.startswith('"') and compact.endswith('"'):
-        compact = compact[1:-1]
+    compact = bare(text)
     parts = compact.split(".")
     if len(parts) != 3 or len(parts[0]) > MAX_TOKEN:
         raise FormatError("token does not have three parts")
     header = json_parse(b64d(parts[0]))
     kind = header.get("sub", BACKUP)
-    if type(kind) is not str or (kind == BACKUP and "sub" in header) or kind not in _HEADERS:
+    if type(kind) is not str or (kind == BACKUP and "sub" in header) or kind not in KINDS:
         raise FormatError("token of no known kind")
     if len(compact) > (MAX_BACKUP if kind == BACKUP else MAX_TOKEN):
         raise FormatError("token too large")
-    _HEADERS[kind](header)
+    KINDS[kind](header)
     token = Token(compact, kind, header, b64d(parts[1]), b64d(parts[2]))
     for name in ("jwk", "epk"):
         if name in header:
@@ -113,7 +118,7 @@ def verify(token: Token, jwk: Mapping[str, str]) -> None:
 
 def sign(header: dict[str, Any], payload: bytes, signer: Callable[[bytes], bytes]) -> str:
     """Make a token; what is made passes ``decode`` (GRID-021). Raises FormatError before anything is signed."""
-    _HEADERS[header.get("sub", BACKUP)](header)
+    KINDS[header.get("sub", BACKUP)](header)
     signing_input = f"{b64e(json_emit(header))}.{b64e(payload)}"
     if len(signing_input) + 129 > (MAX_TOKEN if "sub" in header else MAX_BACKUP):
         raise FormatError("token too large")

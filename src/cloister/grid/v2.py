@@ -118,12 +118,10 @@ def accept(identity: Identity, held: Iterable[Held], compact: str, *, now: int) 
     """
     read = envelope.decode(compact, OPENING)
     them = envelope.verify_shown(read)
-    found = next(
-        ((one, seen) for one in held if (seen := read_invite(one.compact)).name == read.header["invite"]), None
-    )
-    if found is None:
+    own = next((one for one in held if envelope.link_of(one.compact) == read.header["invite"]), None)
+    if own is None:
         raise KeyUnknown("an answer to no invitation of yours", reason="no-invitation")
-    own, invitation = found
+    invitation = read_invite(own.compact)
     if invitation.sender != identity.id or read.header["kid"] == identity.id:
         raise NotMember("one's own invitation", reason="own-invitation")
     if now > invitation.exp:
