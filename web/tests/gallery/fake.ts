@@ -272,7 +272,7 @@ export function fake(w: World): { api: Api; subscribe: (hear: (event: PageEvent)
     headCode: async () => "41982 77310 05526 90314 66201 18847",
     checkpoint: async () => 119,
     seen: async () => ({
-      pos: 12, stored: "9f2c71e0aa31bb52", header: { dv: "dv-9c", at: NOW, thread: null, n: 7 }, size: 512, digest: "9f2c71e0aa31bb52",
+      pos: 12, stored: "9f2c71e0aa31bb52", header: { kid: "dv-9c2e71e0aa31", ep: 7 }, size: 512, digest: "9f2c71e0aa31bb52",
       youSee: w.rows.flatMap((one) => (one.row === "message" ? [one.message] : []))[0],
     }),
     evidence: async () => ({ v: 1 }),

@@ -58,6 +58,22 @@ describe.each(FILES)("%s", (name) => {
   });
 });
 
+/** Where a colour of the table is used: what it may say, and nothing else (WEB-020). */
+const SAYS = {
+  // The server can read this.
+  open: [
+    "inbox/Inbox", "screens/Public", "sphere/Composer", "sphere/MessageRow", "sphere/NoticeRow", "sphere/Openly", "sphere/Question",
+    "sphere/Sphere", "sphere/SphereList", "sphere/Switched",
+  ],
+  // Something stopped, or is destroyed.
+  stop: ["parts/Button", "parts/StopCard", "people/ConfirmDialog", "people/RequestCard", "sphere/SphereList"],
+};
+
+test.each(Object.entries(SAYS))("the colour %s says one thing", (colour, places) => {
+  const uses = FILES.filter((name) => readFileSync(join(UI, name), "utf8").includes(`var(--${colour}`));
+  expect(uses.map((name) => name.replaceAll("\\", "/").replace(".svelte", "")).sort()).toEqual(places);
+});
+
 test("control: each kind of wrong is found", () => {
   expect(wrong("<p>Hello</p>")).toEqual(["text: Hello"]);
   expect(wrong('<p aria-label="Hello">{x}</p>')).toEqual(["text: Hello"]);

@@ -17,7 +17,7 @@ export function notesOf(sphere: SphereInfo, org = ""): readonly Note[] {
   if (sphere.status === "asked") notes.push({ kind: "", text: say("spheres.asked") });
   if (sphere.requests > 0) notes.push({ kind: "", text: say("count.asking", { n: sphere.requests }) });
   if (sphere.waiting > 0) notes.push({ kind: "", text: say("count.waiting", { n: sphere.waiting }) });
-  if (sphere.mode !== "e2ee") notes.push({ kind: "open", text: say("word.open") });
+  if (sphere.mode !== "e2ee") notes.push({ kind: "open", text: say(sphere.mode === "public" ? "word.public" : "word.open") });
   if (sphere.kind === "org") notes.push({ kind: "", text: say("org.word") });
   if (org !== "") notes.push({ kind: "", text: org });
   return notes;

@@ -84,7 +84,7 @@ export function carriers(sphere: SphereInfo, thread: boolean, editing: boolean, 
   const open = sphere.mode !== "e2ee";
   const kind = thread ? "comment" : "message";
   const send = editing ? "composer.save" : open ? "composer.send-open" : "composer.send";
-  const words = `composer.${kind}${open ? "-open" : ""}`;
+  const words = `composer.${kind}${open ? `-${sphere.mode}` : ""}`;
   const whom = open || org === "" ? say(words, { n: sphere.members }) : say(`composer.${kind}-org`, { org });
   return { open, placeholder: whom, short: say(`${words}-short`), send: say(send) };
 }
