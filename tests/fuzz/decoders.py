@@ -45,6 +45,7 @@ from cloister.protocol.ids import Jwk, raw, thumbprint
 from cloister.server import settings
 from cloister.sphere import chains, epoch, export, invitation, live, message, meta, padding, payload, run, share
 from cloister.sphere.share import Party
+from tests.fuzz import grid
 from tests.fuzz import world as worlds
 from tests.fuzz.seeds import (
     TOML,
@@ -512,6 +513,7 @@ DECODERS: tuple[Decoder, ...] = (
         15000,
     ),
     Decoder("jwk", lambda d: thumbprint(_jwk(d)), (F,), lambda: [json_emit(dict(_ik()))], 4000),
+    *(Decoder(*row) for row in grid.ROWS),
     Decoder("settings", _settings, (e.UsageError,), lambda: [TOML], 1200),
     Decoder("profile-file", _profile, (e.DiskTrouble,), lambda: [vault.encode(w().vault)], 1000),
     Decoder("store-state", _store_state, STORED, lambda: [json.dumps(state.dump(w().sphere.state)).encode()], 600),

@@ -65,6 +65,8 @@ class Box:
             raise FormatError("a box of another version")
         threads: list[Thread] = [v1_thread.Thread.load(one) for one in row["threads1"]]
         threads += [v2_thread.Thread.load(one) for one in row["threads2"]]
+        if len({one.th for one in threads}) != len(threads):
+            raise FormatError("two conversations of one name")
         return cls(
             Identity.load(row["identity"]),
             tuple(v1_thread.Held.load(one) for one in row["held1"]),
