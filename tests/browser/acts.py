@@ -121,7 +121,7 @@ def open_sphere(page: Page, title: str) -> None:
     """By the list of spheres, on any width."""
     page.evaluate("() => { location.hash = '#/spheres' }")
     page.get_by_role("main").or_(page.get_by_role("navigation")).get_by_role(
-        "link", name=re.compile(re.escape(title))
+        "link", name=re.compile("^" + re.escape(title))
     ).first.click()
     expect(page.get_by_role("heading", name=title, level=1)).to_be_visible()
 
@@ -150,7 +150,8 @@ def invite(page: Page, *, auto: bool = False) -> str:
 
 def composer(page: Page) -> Locator:
     """The field to write in."""
-    return page.get_by_label(like("composer.message")).or_(page.get_by_label(say("composer.message-open")))
+    kinds = ("composer.message", "composer.message-open", "composer.message-public", "composer.message-org")
+    return page.get_by_label(re.compile("|".join(like(one).pattern for one in kinds)))
 
 
 def rows(page: Page) -> Locator:

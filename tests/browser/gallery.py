@@ -29,6 +29,13 @@ UNSETTLED = ("slow", "loading")
 
 
 class _Quiet(SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # one connection for the many files of a screen
+
+    def end_headers(self) -> None:
+        if "/assets/" in self.path:
+            self.send_header("Cache-Control", "max-age=86400, immutable")
+        super().end_headers()
+
     def log_message(self, *_: Any) -> None:
         return None
 

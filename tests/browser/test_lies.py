@@ -288,7 +288,8 @@ class Gate:
         self._open.set()
 
 
-async def _cy(liar: Liar) -> None:
+async def add_cy(liar: Liar) -> None:
+    """Cy is let in by Ada, in a terminal."""
     sphere = harbour(liar.hw.clients["ada"])
     await liar.hw.join("cy", await sphere.invite())
     (request,) = await sphere.requests()
@@ -299,7 +300,7 @@ async def _cy(liar: Liar) -> None:
 def test_a_confirmed_person_who_is_somebody_else_stops_the_sphere(open_window: Windows, liar: Liar) -> None:
     """Step 18, text 6, CLT-022: sending stops until they are compared again, or carried on with as not confirmed."""
     page = let_in(liar, open_window("bo").page)
-    liar.do(_cy(liar))
+    liar.do(add_cy(liar))
     goto(page, "people")
     row = page.get_by_role("main").get_by_role("listitem").filter(has_text="cy")
     button(row, "act.confirm").click()
@@ -329,7 +330,7 @@ def test_a_confirmed_person_who_is_somebody_else_stops_the_sphere(open_window: W
 def test_who_loses_the_race_for_a_new_key_is_told_whose_it_is(open_window: Windows, liar: Liar) -> None:
     """Step 11, text 22: one new key; the message that wanted to make one goes out under the other's."""
     page = let_in(liar, open_window("bo").page)
-    liar.do(_cy(liar))
+    liar.do(add_cy(liar))
     expect(page.get_by_role("main").get_by_role("link", name=say("people.count", n=3))).to_be_visible()
     gate = Gate(liar)
     liar.do(_leave(liar))

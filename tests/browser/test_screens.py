@@ -149,6 +149,23 @@ def test_less_motion_is_none(view: Windows, address: str) -> None:
     assert page.evaluate("() => getComputedStyle(document.documentElement).getPropertyValue('--in')") == "0s"
 
 
+def test_a_window_that_is_not_looked_at_is_covered(view: Windows, address: str) -> None:
+    """Step 19: an opaque sheet over everything, put there as the event is heard; gone when somebody looks again."""
+    page = view().page
+    show(page, address, "open", "s/harbour", shield="1")
+    covered = """() => {
+      const all = [0.1, 0.5, 0.9].flatMap((x) => [0.1, 0.5, 0.9].map((y) => [x * innerWidth, y * innerHeight]));
+      return all.every(([x, y]) => document.elementFromPoint(x, y)?.closest(".shield"));
+    }"""
+    expect(page.get_by_text("Which port do we use?").first).to_be_visible()
+    page.wait_for_function(f"() => !({covered})()")
+    assert page.evaluate(f"() => {{ dispatchEvent(new Event('blur')); return ({covered})() }}")
+    sheet = "() => getComputedStyle(document.querySelector('.shield')).backgroundColor"
+    assert re.fullmatch(r"rgb\(\d+, \d+, \d+\)", page.evaluate(sheet))
+    page.evaluate("() => dispatchEvent(new Event('focus'))")
+    page.wait_for_function(f"() => !({covered})()")
+
+
 def test_compact_rows_are_lower_and_still_large_enough(view: Windows, address: str) -> None:
     page = view().page
     heights = []

@@ -5,14 +5,18 @@ Rules: WEB-022, JOIN-005, CLT-010, CLT-016.
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import Page, expect
 
 from tests.browser.acts import (
     back_to_sphere,
     button,
+    composer,
     fill_account,
     goto,
     invite,
+    like,
     message,
     new_sphere,
     open_sphere,
@@ -99,6 +103,32 @@ def test_a_link_leaves_the_address_and_a_closed_tab_is_let_in(window: Windows, s
     assert secret not in bo.url
 
 
+def test_a_new_sphere_is_encrypted_and_ready_to_write_in_and_an_invitation_says_for_how_long(
+    window: Windows, stage: Stage
+) -> None:
+    """Steps 4 and 5."""
+    ada = signed_up(window("ada"), "ada", stage.variables["CODE"])
+    ada.evaluate("() => { location.hash = '#/new' }")
+    dialog = ada.get_by_role("dialog")
+    closed, public = (dialog.get_by_role("radio", name=re.compile(say(f"new.{one}"))) for one in ("encrypted", "open"))
+    expect(closed).to_be_checked()
+    expect(public).not_to_be_checked()
+    expect(dialog.get_by_text(say("new.open-hint"))).to_be_visible()
+    dialog.get_by_label(say("new.name"), exact=True).fill("Harbour plan")
+    button(dialog, "new.make").click()
+    expect(composer(ada)).to_be_editable()
+    expect(composer(ada)).to_have_attribute("placeholder", say("composer.message", n=1))
+    write(ada, "First words")
+    row = message(ada, "First words")
+    expect(row.get_by_role("img")).to_have_count(0)  # nothing is said where all is as usual
+    goto(ada, "invite")
+    button(dialog, "invite.make").click()
+    expect(dialog.get_by_role("img", name=say("invite.square"))).to_be_visible()
+    expect(dialog.get_by_text(like("invite.made"))).to_be_visible()
+    expect(dialog.get_by_text(say("invite.secret"))).to_be_visible()
+    expect(dialog.get_by_label(say("invite.link"))).to_have_value(re.compile(r"/j#sp-[\w-]+~"))
+
+
 def test_both_write_and_a_terminal_sees_the_same_words(window: Windows, stage: Stage) -> None:
     ada, bo = two(window, stage)
     write(ada, "Which port do we use?")
@@ -117,6 +147,9 @@ def test_what_is_written_without_a_server_arrives_once_and_in_order(window: Wind
     stage.stop_relay()
     for text in ("first of three", "second of three", "third of three"):
         write(ada, text)
+    told = ada.get_by_role("status")
+    expect(told.get_by_text(like("offline.server")).first).to_be_visible()
+    expect(told.get_by_text(say("offline.waiting", n=3)).first).to_be_visible()
     ada.reload()
     see(ada, "first of three", "second of three", "third of three")
     stage.start_relay("")

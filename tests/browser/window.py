@@ -49,6 +49,7 @@ class Window:
 
     def _watch(self, context: BrowserContext) -> None:
         self.context = context
+        self._checks = False
         self.context.set_default_timeout(PATIENCE)
         self.context.add_init_script(_WATCH)
         self.page = self.tab()
@@ -79,7 +80,12 @@ class Window:
 
     def axe(self) -> list[str]:
         """What an accessibility checker finds wrong with the page as it is now, one line each."""
-        self.page.evaluate(_axe())
+        if not self._checks:
+            # From the next page on it is there from the start, which costs a third of bringing it along.
+            self._checks = True
+            self.context.add_init_script(f"if (window === top) {{ {_axe()} }}")
+        if not self.page.evaluate("() => 'axe' in window"):
+            self.page.evaluate(_axe())
         found = self.page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
         return [
             f"{one['id']}: {json.dumps(node['target'])} {node['failureSummary']}"
