@@ -13,7 +13,7 @@ import msgspec
 from litestar import Request, get, post, put
 from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import UNSET
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from cloister import crypto
 from cloister.account import signup_check, slot_names, verifier
@@ -31,6 +31,7 @@ from cloister.protocol.keylog import KeyLog
 from cloister.server import join_requests, schema, sessions
 from cloister.server.core import Relay, code_hash, ticket_of_invite
 from cloister.server.hub import Hint
+from cloister.server.prepared import Prepared
 from cloister.server.sessions import Session, caller
 from cloister.server.writer import Batch
 
@@ -39,6 +40,12 @@ PAGE = 200
 NEW_STATE: Final = '{"t":"hint","k":"state","s":""}'
 # Entries of one key log: a device every day for years; bounds what one account can make the relay verify.
 KLOG_LIMIT = 2048
+
+_K, _S = schema.klog.c, schema.slot.c
+_ENTRIES: Final = Prepared(select(_K.jws).where(_K.id == bindparam("id")).order_by(_K.seq), "id")
+_SLOT: Final = Prepared(
+    select(schema.slot).where(_S.account == bindparam("account"), _S.name == bindparam("name")), "account", "name"
+)
 
 
 def _relay(request: Request[Any, Any, Any]) -> Relay:
@@ -341,8 +348,7 @@ async def key_log(request: Request[Any, Any, Any], id: FromPath[str]) -> api.Key
             mine = conn.execute(select(m.sphere).where(m.id == me.account)).scalars().all()
             if not conn.execute(select(func.count()).where(m.id == id, m.sphere.in_(mine))).scalar():
                 raise Forbidden("klog")
-        k = schema.klog.c
-        return api.KeyLogEntries([row.jws for row in conn.execute(select(k.jws).where(k.id == id).order_by(k.seq))])
+        return api.KeyLogEntries([row.jws for row in _ENTRIES.all(conn, (id,))])
 
     return await relay.store.read(read)
 
@@ -375,8 +381,7 @@ async def slot(request: Request[Any, Any, Any], name: FromPath[str]) -> api.Slot
 
 
 def _slot(conn: Connection, owner: str, name: str) -> Any:
-    s = schema.slot.c
-    row = conn.execute(select(schema.slot).where(s.account == owner, s.name == name)).one_or_none()
+    row = _SLOT.first(conn, (owner, name))
     if row is None:
         raise Forbidden("slot")
     return row

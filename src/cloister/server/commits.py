@@ -12,7 +12,18 @@ import json
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, Integer, bindparam, case, delete, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    bindparam,
+    case,
+    delete,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from cloister import crypto
 from cloister.errors import BadFormat, Busy, CheckFailed, Conflict, Forbidden, RelayError, StaleHead
@@ -27,6 +38,7 @@ from cloister.protocol.state import SphereState
 from cloister.server import inbox, schema
 from cloister.server.core import View
 from cloister.server.hub import Hint, Membership, Stored
+from cloister.server.prepared import Prepared
 from cloister.server.spheres import ChainHeads, Digests, Last, Sphere
 from cloister.server.writer import Batch
 
@@ -38,6 +50,15 @@ HOLD: Final = 2.0
 MODERATORS: Final = ("owner", "admin")
 # How long a repeated commit gets its first answer.
 IDEM_LIFE: Final = 86400
+_ITEM = schema.item.c
+_AFTER: Final = Prepared(
+    select(schema.item)
+    .where(_ITEM.sphere == bindparam("sphere"), _ITEM.pos > bindparam("after"))
+    .order_by(_ITEM.pos)
+    .limit(bindparam("limit"))
+    .offset(literal_column("0")),
+    *("sphere", "after", "limit"),
+)
 _COMPACT: Final = {"separators": (",", ":"), "ensure_ascii": False}
 
 
@@ -82,9 +103,7 @@ def send(batch: Batch, account: str, envelope: jws.Envelope, clock: float) -> in
 
 def rows_after(conn: Connection, n: int, after: int, limit: int) -> list[Any]:
     """Stream rows with pos > after, ascending."""
-    item = schema.item.c
-    query = select(schema.item).where(item.sphere == n, item.pos > after).order_by(item.pos).limit(limit)
-    return list(conn.execute(query))
+    return _AFTER.all(conn, (n, after, limit))
 
 
 def record_of(sph: str, row: Any) -> str:

@@ -10,18 +10,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, literal_column, select, update
 
 from cloister.errors import Busy
 from cloister.protocol import api
 from cloister.server import schema
 from cloister.server.hub import INBOX, Stored
+from cloister.server.prepared import Prepared
 from cloister.server.writer import Batch
 
 P2P: Final = "p2p"
 COMMIT: Final = "commit"
 # Letters one device may have waiting besides key shares of commits; more are refused to their sender.
 MAX_WAITING: Final = 20_000
+_BOX = schema.inbox.c
+_AFTER: Final = Prepared(
+    select(schema.inbox)
+    .where(_BOX.dv == bindparam("dv"), _BOX.pos > bindparam("after"))
+    .order_by(_BOX.pos)
+    .limit(bindparam("limit"))
+    .offset(literal_column("0")),
+    *("dv", "after", "limit"),
+)
+_NEXT: Final = Prepared(select(schema.inbox_head.c.next_pos).where(schema.inbox_head.c.dv == bindparam("dv")), "dv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +105,19 @@ def record(pos: int, kind: str, sph: str, body: str) -> str:
 
 def rows_after(conn: Connection, dv: str, after: int, limit: int) -> list[Any]:
     """Stored rows with pos > after, ascending."""
-    box = schema.inbox.c
-    query = select(schema.inbox).where(box.dv == dv, box.pos > after).order_by(box.pos).limit(limit)
-    return list(conn.execute(query))
+    return _AFTER.all(conn, (dv, after, limit))
 
 
 def page(conn: Connection, dv: str, after: int, limit: int) -> api.Inbox:
+    """What waits from one position on, and the last position given, of one moment."""
+    conn.begin()
     items = [
         api.InboxItem(row.pos, row.kind, row.sph, jws=row.body)
         if row.kind == P2P
         else api.InboxItem(row.pos, row.kind, row.sph, entries=json.loads(row.body))
         for row in rows_after(conn, dv, after, limit)
     ]
-    head = conn.execute(select(schema.inbox_head.c.next_pos).where(schema.inbox_head.c.dv == dv)).one_or_none()
+    head = _NEXT.first(conn, (dv,))
     return api.Inbox(items, head.next_pos - 1 if head else 0)
 
 

@@ -17,7 +17,7 @@ import msgspec
 from litestar import Request, delete, get, post
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy import delete as sql_delete
 
 from cloister.errors import CheckFailed, Forbidden, RateLimited, RelayError
@@ -29,6 +29,7 @@ from cloister.protocol.state import Invite, SphereState
 from cloister.server import schema
 from cloister.server.core import Relay
 from cloister.server.hub import Hint
+from cloister.server.prepared import Prepared
 from cloister.server.sessions import caller
 from cloister.server.writer import Batch
 
@@ -36,6 +37,10 @@ WAITING: Final = "waiting"
 MAX_OWN: Final = 32
 MAX_PER_SPHERE: Final = 256
 ADMITTERS: Final = ("owner", "admin")
+_OWN: Final = Prepared(
+    select(schema.join).where(schema.join.c.h == bindparam("h"), schema.join.c.account == bindparam("account")),
+    *("h", "account"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +160,7 @@ async def state_of(request: Request[Any, Any, Any], h: FromPath[str]) -> api.Joi
 
 
 def _own(conn: Connection, h: bytes, account: str) -> Any:
-    j = schema.join.c
-    row = conn.execute(select(schema.join).where(j.h == h, j.account == account)).one_or_none()
+    row = _OWN.first(conn, (h, account))
     if row is None:
         raise Forbidden("join")
     return row

@@ -8,6 +8,7 @@ Spec: API-050.
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +33,7 @@ class Prepared:
         for one in made.values():
             assert tuple(getattr(one, "positiontup", None) or ()) == names
         self._texts = {name: str(one) for name, one in made.items()}
+        self._named = _named([one.name for one in getattr(statement, "selected_columns", ())])
 
     def run(self, conn: Connection, values: Row) -> None:
         """Once."""
@@ -41,12 +43,19 @@ class Prepared:
         """Once for each row."""
         self._cursor(conn, rows, "executemany").close()
 
-    def first(self, conn: Connection, values: Row) -> Row | None:
-        """The first row found."""
+    def first(self, conn: Connection, values: Row) -> Any | None:
+        """The first row found, with the columns' names."""
         cursor = self._cursor(conn, values, "execute")
         row = cursor.fetchone()
         cursor.close()
-        return None if row is None else tuple(row)
+        return None if row is None else self._named(row)
+
+    def all(self, conn: Connection, values: Row) -> list[Any]:
+        """Every row found, with the columns' names."""
+        cursor = self._cursor(conn, values, "execute")
+        rows = [self._named(row) for row in cursor.fetchall()]
+        cursor.close()
+        return rows
 
     def _cursor(self, conn: Connection, values: Any, how: str) -> Any:
         dialect = conn.dialect
@@ -59,3 +68,8 @@ class Prepared:
                 None, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, dialect=dialect
             ) from None
         return cursor
+
+
+def _named(columns: Sequence[str]) -> Any:
+    found: Any = namedtuple("Found", columns)  # type: ignore[misc]  # noqa: PYI024 - known at run time only
+    return found._make

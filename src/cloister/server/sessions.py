@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from litestar import Request
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from cloister import crypto
 from cloister.account.session import new_token, token_hash
@@ -22,6 +22,7 @@ from cloister.protocol.encoding import b64e
 from cloister.server import schema
 from cloister.server.core import Relay
 from cloister.server.hub import Ended
+from cloister.server.prepared import Prepared
 from cloister.server.writer import Batch
 
 PASSWORD: Final = "password"
@@ -53,6 +54,21 @@ class Session:
         return self.dv
 
 
+def _finding() -> Prepared:
+    s, a, d = schema.session, schema.account, schema.device
+    query = (
+        select(s.c.account, s.c.dv, s.c.level, s.c.until, s.c.used, a.c.admin, a.c.suspended, d.c.active)
+        .join(a, a.c.id == s.c.account)
+        .outerjoin(d, d.c.dv == s.c.dv)
+        .where(s.c.h == bindparam("h"))
+    )
+    return Prepared(query, "h")
+
+
+# Asked before everything else that somebody signed in asks.
+_FIND: Final = _finding()
+
+
 def name_of(h: bytes) -> str:
     """What a session is called in lists: never its token, never its whole hash."""
     return b64e(crypto.sha256(h)[:16])
@@ -62,7 +78,7 @@ async def authenticate(relay: Relay, token: str) -> Session:
     """The session of a token. Raises AuthFailed, RateLimited for the account."""
     h = token_hash(token)
     now = relay.now
-    row = await relay.store.read(lambda conn: _find(conn, h))
+    row = await relay.store.read(lambda conn: _FIND.first(conn, (h,)))
     idle = relay.settings.session_hours * 3600
     if row is None or now >= row.until or row.suspended or (row.level == DEVICE and now - row.used > idle):
         raise AuthFailed("session")
@@ -72,7 +88,7 @@ async def authenticate(relay: Relay, token: str) -> Session:
     if now - row.used > TOUCH_EVERY:
         used = update(schema.session).where(schema.session.c.h == h).values(used=now)
         await relay.writer.submit(lambda batch: batch.conn.execute(used).rowcount)
-    return Session(h, row.account, row.dv, row.level, row.admin)
+    return Session(h, row.account, row.dv, row.level, bool(row.admin))
 
 
 async def caller(request: Request[Any, Any, Any]) -> Session:
@@ -81,17 +97,6 @@ async def caller(request: Request[Any, Any, Any]) -> Session:
     if kind.lower() != "bearer" or not token:
         raise AuthFailed("no session")
     return await authenticate(request.app.state.relay, token)
-
-
-def _find(conn: Connection, h: bytes) -> Any:
-    s, a, d = schema.session, schema.account, schema.device
-    query = (
-        select(s.c.account, s.c.dv, s.c.level, s.c.until, s.c.used, a.c.admin, a.c.suspended, d.c.active)
-        .join(a, a.c.id == s.c.account)
-        .outerjoin(d, d.c.dv == s.c.dv)
-        .where(s.c.h == h)
-    )
-    return conn.execute(query).one_or_none()
 
 
 def issue(relay: Relay, batch: Batch, account: str, level: str, dv: str | None = None) -> api.Token:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from litestar import Request, delete, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, literal_column, select
 
 from cloister import crypto
 from cloister.errors import BadFormat, CheckFailed, Forbidden, RelayError, StaleEpoch
@@ -23,12 +23,31 @@ from cloister.protocol.encoding import b64d, b64e
 from cloister.protocol.state import SphereState
 from cloister.server import commits, inbox, schema
 from cloister.server.core import Relay, View
+from cloister.server.prepared import Prepared
 from cloister.server.sessions import caller
 from cloister.server.writer import Batch
 
 PAGE: Final = 500
 MAX_LINKS: Final = 512
 _KINDS: Final = {schema.ENTRY: "entry", schema.MESSAGE: "msg"}
+_ITEM = schema.item.c
+_ENTRIES: Final = Prepared(
+    select(_ITEM.jws)
+    .where(_ITEM.sphere == bindparam("sphere"), schema.IS_ENTRY, _ITEM.seq >= bindparam("start"))
+    .order_by(_ITEM.seq)
+    .limit(bindparam("limit"))
+    .offset(literal_column("0")),
+    *("sphere", "start", "limit"),
+)
+_HEAD: Final = Prepared(
+    select(_ITEM.seq, _ITEM.h)
+    .where(_ITEM.sphere == bindparam("sphere"), schema.IS_ENTRY)
+    .order_by(_ITEM.seq.desc())
+    .limit(literal_column("1"))
+    .offset(literal_column("0")),
+    "sphere",
+)
+_LAST: Final = Prepared(select(func.max(_ITEM.pos).label("pos")).where(_ITEM.sphere == bindparam("sphere")), "sphere")
 From = Annotated[int, QueryParameter(name="from", ge=0, lt=2**53)]
 Pos = Annotated[int, QueryParameter(ge=0, lt=2**53)]
 MaybePos = Annotated[int | None, QueryParameter(ge=0, lt=2**53)]
@@ -131,13 +150,10 @@ async def _public(request: Request[Any, Any, Any], sph: str) -> View:
 
 async def _log(request: Request[Any, Any, Any], view: View, start: int, limit: int) -> api.Log:
     def read(conn: Connection) -> api.Log:
-        item = schema.item.c
-        query = select(item.jws).where(item.sphere == view.n, schema.IS_ENTRY, item.seq >= start)
-        rows = conn.execute(query.order_by(item.seq).limit(limit))
-        entries = [row.jws for row in rows]
-        head = conn.execute(
-            select(item.seq, item.h).where(item.sphere == view.n, schema.IS_ENTRY).order_by(item.seq.desc()).limit(1)
-        ).one()
+        conn.begin()  # entries and head of one moment
+        entries = [row.jws for row in _ENTRIES.all(conn, (view.n, start, limit))]
+        head = _HEAD.first(conn, (view.n,))
+        assert head is not None
         return api.Log(entries, api.Base(head.seq, b64e(bytes(head.h))))
 
     return await _relay(request).store.read(read)
@@ -177,13 +193,14 @@ async def _items(
 
     def read(conn: Connection) -> api.Items:
         item = schema.item.c
+        conn.begin()  # rows and head of one moment
         if before is not None:
             query = select(schema.item).where(item.sphere == view.n, item.pos < before, item.pos > floor)
             rows = list(conn.execute(query.order_by(item.pos.desc()).limit(limit)))[::-1]
         else:
             rows = commits.rows_after(conn, view.n, max(after or 0, floor), limit)
-        head = conn.execute(select(func.max(item.pos)).where(item.sphere == view.n)).scalar_one()
-        return api.Items([item_of(row) for row in rows], head or 0)
+        head = _LAST.first(conn, (view.n,))
+        return api.Items([item_of(row) for row in rows], (head and head.pos) or 0)
 
     return await _relay(request).store.read(read)
 
