@@ -19,6 +19,7 @@ from cloister.client.transfers import Transfers
 from cloister.errors import NotFound
 from cloister.protocol import dauth, jws
 from cloister.protocol.encoding import b64d
+from cloister.protocol.keylog import KeyLog
 
 # A relay whose clock is further away than this is not followed.
 MAX_SKEW = 3600
@@ -26,7 +27,8 @@ MAX_SKEW = 3600
 
 @dataclass
 class Context:
-    """See the module. ``id`` is the account's handle, ``dv`` this device, ``mk`` the master key of generation mkv."""
+    """See the module. ``id`` is the account's handle, ``dv`` this device, ``mk`` the master key of generation mkv,
+    ``klog`` the own key log as last stored, with what it says: verified once for the same bytes."""
 
     profile: Profile
     store: Store
@@ -40,6 +42,7 @@ class Context:
     mkv: int
     offset: float = 0.0
     replicas: dict[str, Replica] = field(default_factory=dict)
+    klog: tuple[list[str], KeyLog] | None = field(default=None, repr=False)
     transfers: Transfers = field(default_factory=Transfers, repr=False)
 
     @property

@@ -37,12 +37,18 @@ async def refresh_klog(ctx: Context) -> KeyLog:
     """
     held = _held(ctx)
     chain = await ctx.relay.klog(ctx.id)
-    log = keylog.verify_chain(chain) if held is None else keylog.verify_against(chain, held.seq, held.digest)
+    if held is None:
+        log = keylog.verify_chain(chain)
+    elif ctx.klog is not None and ctx.klog[0] == chain:
+        log = ctx.klog[1]
+    else:
+        log = keylog.verify_against(chain, held.seq, held.digest)
     with ctx.store.step():
         ctx.store.put("klog", chain)
         gone = set(ctx.store.get("revoked", []))
         if not log.revoked <= gone:
             ctx.store.put("revoked", sorted(gone | log.revoked))
+    ctx.klog = (chain, log)
     if ctx.dv in log.revoked:
         raise DeviceRevoked("this device was removed from the account")
     return log
@@ -95,7 +101,11 @@ def sure_mkv(ctx: Context) -> int:
 
 def _held(ctx: Context) -> KeyLog | None:
     chain = ctx.store.get("klog")
-    return keylog.verify_chain(chain) if chain else None
+    if not chain:
+        return None
+    if ctx.klog is None or ctx.klog[0] != chain:
+        ctx.klog = (chain, keylog.verify_chain(chain))
+    return ctx.klog[1]
 
 
 def klog(ctx: Context) -> KeyLog:

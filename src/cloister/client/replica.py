@@ -13,6 +13,7 @@ from typing import Any
 
 from cloister.client.records import Stop
 from cloister.client.store import Store
+from cloister.errors import NotMember
 from cloister.protocol import state as states
 from cloister.protocol.history import History
 from cloister.protocol.state import SphereState
@@ -67,9 +68,9 @@ class Replica:
 
     @property
     def known(self) -> tuple[SphereState, History]:
-        """State and history. Only for spheres whose log was read."""
-        assert self.state is not None
-        assert self.history is not None
+        """State and history. Raises NotMember while the log was not read: this device still waits to be let in."""
+        if self.state is None or self.history is None:
+            raise NotMember("you are not in this sphere yet")
         return self.state, self.history
 
     @property
