@@ -8,6 +8,7 @@ import pytest
 
 from cloister import crypto
 from cloister.client import Client, Sphere, live_transfer
+from cloister.errors import UsageError
 from cloister.protocol import jws
 from cloister.sphere import epoch
 from cloister.sphere import live as transfer
@@ -15,7 +16,8 @@ from cloister.sphere.epoch import EpochKey
 from cloister.sphere.share import Party
 from tests.hostile.test_live_transfer import Middle
 from tests.hostile.world import HostileWorld
-from tests.scenarios.test_organisation import let_in
+from tests.scenarios.test_organisation import let_in, rounds, said
+from tests.scenarios.world import sent
 
 
 @pytest.fixture(autouse=True)
@@ -103,3 +105,101 @@ async def test_a_give_that_names_another_sphere_plants_no_key_there(
     assert ours.keys() == [(1, True), (2, weak)]
     (still,) = ada.context.transfers.asked.values() if not weak else (None,)
     assert weak or (still is not None and still.pair == pair)
+
+
+# --- gone from the organisation -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weak", [False, True], ids=["", "control"])
+async def test_who_was_removed_from_the_organisation_is_given_nothing_live(
+    hw: HostileWorld, monkeypatch: pytest.MonkeyPatch, weak: bool
+) -> None:
+    """LIVE-010, CLT-062: removal is real in the organisation alone, and its spheres' keys go by no other way. Control:
+    where live transfer does not look at that, the removed member's program is given the key unasked."""
+    by_hand(hw, "ada", "cy")
+    ada = await hw.first("ada")
+    firm = await ada.create_sphere("Firm", kind="org")
+    board = await ada.create_sphere("Board", org=firm.sph)
+    for sphere in (firm, board):
+        await let_in(hw, sphere, "cy")
+    cy = hw.clients["cy"]
+    await rounds(ada, cy)
+    await firm.remove("cy")
+    await rounds(ada)
+    sent(await board.send("Without cy"))
+    await rounds(cy, ada)
+    board.handover().set_provides(True)
+    assert said(cy, board) == ["unreadable"]
+    with pytest.raises(UsageError):
+        await cy.sphere(board.sph).handover().ask()
+    with monkeypatch.context() as his:
+        his.setattr(live_transfer, "handed_over", lambda rep: True)
+        ask = await asks(cy, board.sph)
+    if not weak:
+        assert await hear(ada, board.sph, ask) == []
+        return
+    monkeypatch.setattr(live_transfer, "handed_over", lambda rep: True)
+    (offer,) = await hear(ada, board.sph, ask)
+    (opening,) = await hear(cy, board.sph, offer)
+    (give,) = await hear(ada, board.sph, opening)
+    await hear(cy, board.sph, give)
+    assert said(cy, board) == ["Without cy"]
+
+
+# --- asks without end ---------------------------------------------------------------------------------------------
+
+
+async def _three(hw: HostileWorld) -> tuple[Client, Client, Client, str]:
+    """Ada with the keys, Mal and Bo without, in a sphere whose keys are handed over live."""
+    by_hand(hw, "ada", "mal", "bo")
+    ada = await hw.first("ada")
+    await hw.second_device("ada", "ada-phone")
+    await ada.sync()
+    sphere = await ada.create_sphere("Harbour plan", delivery="live")
+    mal, bo = await let_in(hw, sphere, "mal"), await let_in(hw, sphere, "bo")
+    for one in (ada, mal, bo):
+        await one.sync()
+    return ada, mal, bo, sphere.sph
+
+
+@pytest.mark.parametrize("weak", [False, True], ids=["", "control"])
+async def test_one_member_who_asks_without_end_is_not_answered_without_end(
+    hw: HostileWorld, monkeypatch: pytest.MonkeyPatch, weak: bool
+) -> None:
+    """LIVE-010, LIVE-005: Mal reads the digits of every offer before he opens one; he gets four, of which he can open
+    the last, and Bo is answered all the same. Control: with as many answers as he likes he has as many numbers."""
+    ada, mal, bo, sph = await _three(hw)
+    if weak:
+        monkeypatch.setattr(live_transfer, "MAX_SEEN", 256)
+    private, m = crypto.rsa_generate(), mal.context
+    offers = []
+    for _ in range(20):
+        _, ask = transfer.ask(sph, Party(m.id, m.dv), m.sign, [1], private, now=m.now(), rng=m.rng)
+        offers += await hear(ada, sph, ask)
+    assert len(offers) == (20 if weak else 4)
+    assert len(ada.context.transfers.answered) == 1
+    assert len(await hear(ada, sph, await asks(bo, sph))) == 1
+    hw.clock.forward(2 * transfer.SECONDS + 1)
+    await mal.sphere(sph).handover().ask()
+    assert len(await hear(ada, sph, await asks(mal, sph))) == 1
+
+
+async def test_a_relay_that_reaches_nobody_gets_one_ask(hw: HostileWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LIVE-014: the same ask goes out again, and no key pair is made for it; after two minutes another one."""
+    made = []
+    real = crypto.rsa_generate
+    monkeypatch.setattr(crypto, "rsa_generate", lambda: made.append(1) or real())
+    _, _, bo, sph = await _three(hw)
+    network = hw.networks["bo"]
+    assert isinstance(network, Middle)
+    network.deaf = True
+    for _ in range(5):
+        await live_transfer.ask_unasked(bo.context, bo.context.replica(sph))
+    assert len(network.kept) == 5 and len(set(network.kept)) == len(made) == 1
+    hw.clock.forward(transfer.SECONDS + 1)
+    await live_transfer.ask_unasked(bo.context, bo.context.replica(sph))
+    assert len(set(network.kept)) == len(made) == 2
+    network.deaf = False
+    for _ in range(2):
+        await live_transfer.ask_unasked(bo.context, bo.context.replica(sph))
+    assert len(network.kept) == 7 and len(made) == 2

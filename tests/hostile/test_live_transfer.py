@@ -28,12 +28,13 @@ from tests.scenarios.world import Network, harbour
 
 
 class Middle(Network):
-    """Keeps what should be handed on and says that it was."""
+    """Keeps what should be handed on and says that it was, or, ``deaf``, that nobody is there."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self.kept: list[str] = []
         self.away: set[str] = set()
+        self.deaf = False
 
     async def request(self, method: str, path: str, body: bytes | None = None, **given: Any) -> Answer:
         if path != "/v1/live":
@@ -42,7 +43,7 @@ class Middle(Network):
         if self.away & set(asked["to"]):
             return Answer(200, b'{"reached":0}', {})
         self.kept.append(asked["jws"])
-        return Answer(200, b'{"reached":1}', {})
+        return Answer(200, b'{"reached":0}' if self.deaf else b'{"reached":1}', {})
 
 
 class Stage:

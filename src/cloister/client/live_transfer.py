@@ -37,8 +37,8 @@ from cloister.sphere.share import Party
 
 # Seconds between two asks that nobody had to call for (LIVE-014).
 ASK_AGAIN: Final = 120
-# Asks remembered so that none is answered twice; at most as many are open at once.
-MAX_SEEN: Final = 256
+# Asks of one device remembered so that none is answered twice, and answered at all meanwhile (LIVE-010).
+MAX_SEEN: Final = 4
 # Seconds that further offers are waited for after the first, offers kept meanwhile, and opened of one ask (LIVE-004).
 CHOICE = 1.0
 MAX_OFFERS: Final = 64
@@ -67,7 +67,10 @@ def drop_old(ctx: Context) -> None:
             del all_.answered[digest]
             if answered.pair is not None:
                 ctx.store.tell([TransferEnded(answered.offering.sph, b64e(digest), "expired", own=False)])
-    all_.seen = {digest: until for digest, until in all_.seen.items() if now <= until}
+    for dv, asks in list(all_.seen.items()):
+        all_.seen[dv] = {digest: until for digest, until in asks.items() if now <= until}
+        if not all_.seen[dv]:
+            del all_.seen[dv]
 
 
 def _later(ctx: Context) -> None:
@@ -78,8 +81,15 @@ def _later(ctx: Context) -> None:
 # --- the side that asks -------------------------------------------------------------------------------------------
 
 
+def handed_over(rep: Replica) -> bool:
+    """Whether keys of a sphere go from device to device: not where they are derived (LIVE-010, CLT-062)."""
+    return rep.state is not None and not rep.state.org
+
+
 def lacking(ctx: Context, rep: Replica) -> list[int]:
     """Epochs this device has no key of and may have, ascending, the newest that one ask takes."""
+    if not handed_over(rep):
+        return []
     return sorted(keys.granted(rep, ctx.dv) - set(rep.keys) - set(range(expiry.shredded(rep) + 1)))[-live.MAX_NS :]
 
 
@@ -94,27 +104,37 @@ async def ask(ctx: Context, rep: Replica, ns: Sequence[int] | None = None) -> tu
         raise UsageError("no key of this sphere is missing here")
     private = await asyncio.to_thread(crypto.rsa_generate)
     asking, compact = live.ask(rep.sph, _me(ctx), ctx.sign, wanted, private, now=ctx.now(), rng=ctx.rng)
-    ctx.transfers.asked[asking.digest] = Asked(asking, MAX_OPENED)
+    asked = Asked(asking, compact, MAX_OPENED)
+    ctx.transfers.asked[asking.digest] = asked
     ctx.transfers.last[rep.sph] = ctx.now()
     _later(ctx)
+    await _send(ctx, asked)
+    return b64e(asking.digest), asked.reached
+
+
+async def _send(ctx: Context, asked: Asked) -> None:
     try:
-        reached = await ctx.relay.pass_on([], compact)
+        asked.reached = await ctx.relay.pass_on([], asked.jws)
     except CloisterError:
-        ctx.transfers.asked.pop(asking.digest, None)
+        ctx.transfers.asked.pop(asked.asking.digest, None)
         raise
-    if not reached:
-        ctx.transfers.last.pop(rep.sph, None)
-    return b64e(asking.digest), reached
 
 
 async def ask_unasked(ctx: Context, rep: Replica) -> None:
-    """Ask by itself in a sphere with live delivery (LIVE-014)."""
+    """Ask by itself in a sphere with live delivery; an ask that reached nobody goes out again as it is (LIVE-014)."""
     if rep.state is None or rep.status != "active" or rep.state.delivery != "live" or rep.stop is not None:
         return
     if rep.sph in ctx.transfers.by_hand:
         return
-    if ctx.now() - ctx.transfers.last.get(rep.sph, -ASK_AGAIN) >= ASK_AGAIN and lacking(ctx, rep):
-        with suppress(RelayError, Unreachable):
+    if not lacking(ctx, rep):
+        return
+    drop_old(ctx)
+    own = [one for one in ctx.transfers.asked.values() if one.asking.sph == rep.sph]
+    unheard = next((one for one in own if not one.reached), None)
+    with suppress(RelayError, Unreachable):
+        if unheard is not None:
+            await _send(ctx, unheard)
+        elif ctx.now() - ctx.transfers.last.get(rep.sph, -ASK_AGAIN) >= ASK_AGAIN:
             await ask(ctx, rep)
 
 
@@ -204,13 +224,20 @@ async def _given(ctx: Context, rep: Replica, message: Message) -> None:
 
 
 async def _heard_ask(ctx: Context, rep: Replica, message: Message) -> None:
-    if message.sender.dv == ctx.dv or message.sender.dv in ctx.store.get("revoked", []) or rep.stop is not None:
+    if message.sender.dv == ctx.dv or message.sender.dv in ctx.store.get("revoked", []):
+        return
+    if keys.withheld(ctx, rep, message.sender.id):
         return
     all_ = ctx.transfers
-    if message.digest in all_.seen or len(all_.seen) >= MAX_SEEN:
+    dv = message.sender.dv
+    asks = all_.seen.get(dv, {})
+    if message.digest in asks or len(asks) >= MAX_SEEN:
         return
     wanted = live.check_ask(message, rep.known[1], ctx.now())
-    all_.seen[message.digest] = message.body["exp"] + live.SECONDS
+    all_.seen[dv] = {**asks, message.digest: message.body["exp"] + live.SECONDS}
+    for digest, one in list(all_.answered.items()):
+        if one.offering.asker.dv == dv and one.pair is None:
+            del all_.answered[digest]  # one offer at a time: who asks knows the digits of each (LIVE-005)
     given = keys.granted(rep, message.sender.dv)
     held = [n for n in wanted if n in rep.keys and n in given]
     if not held or not (provides(rep) or all_.attended is None or rep.sph in all_.attended):
@@ -261,7 +288,8 @@ def waiting(ctx: Context, sph: str) -> list[KeyAsked]:
 async def give(ctx: Context, rep: Replica, name: str) -> None:
     """Give what was offered; the person has seen who asks and the digits (LIVE-006, LIVE-012).
 
-    Raises NotFound when it is over or was ended, NotMember for a device that has gone, Unreachable.
+    Raises NotFound when it is over or was ended or for a device that has gone, Unreachable; the sphere's stop, and
+    StaleHead while an entry may be missing here.
     """
     drop_old(ctx)
     found = ctx.transfers.answered.get(b64d(name))
@@ -271,6 +299,7 @@ async def give(ctx: Context, rep: Replica, name: str) -> None:
     device = state.devices.get(pair.asker.dv)
     if device is None or not device.active or device.dv in ctx.store.get("revoked", []):
         raise NotFound("this device has left the sphere")
+    keys.require_shown(ctx, rep, device.owner)
     given = keys.granted(rep, device.dv)
     held = [rep.keys[n] for n in pair.ns if n in rep.keys and n in given]
     found.given, compact = live.give(
@@ -349,7 +378,7 @@ async def _read(ctx: Context, sph: str, compact: str) -> Message:
 
 async def take(ctx: Context, sph: str, compact: str) -> None:
     """A live message came in over the connection. What does not fit changes nothing (LIVE-001, LIVE-010)."""
-    if ctx.store.row("sphere", sph) is None or ctx.replica(sph).status != "active":
+    if ctx.store.row("sphere", sph) is None or ctx.replica(sph).status != "active" or not handed_over(ctx.replica(sph)):
         return
     drop_old(ctx)
     try:

@@ -33,7 +33,9 @@ async def pass_on(request: Request[Any, Any, Any], data: JSONBody[api.PassOn]) -
         raise BadFormat(fault.detail) from None
     state = (await relay.view_for(body["sph"], me.account, me.dv)).state
     sender = state.devices.get(envelope.header["kid"])
-    if sender is None or not sender.active or sender.owner != me.account or state.closed or state.mode != "e2ee":
+    if sender is None or not sender.active or sender.owner != me.account:
+        raise Forbidden("sphere")
+    if state.closed or state.mode != "e2ee" or state.org:
         raise Forbidden("sphere")
     try:
         jws.verify_ed25519(envelope, sender.dk)

@@ -27,8 +27,8 @@ import type { Answered, Asked } from "./transfers.ts";
 
 /** Seconds between two asks that nobody had to call for (LIVE-014). */
 export const ASK_AGAIN = 120;
-/** Asks remembered so that none is answered twice. */
-const MAX_SEEN = 256;
+/** Asks of one device remembered so that none is answered twice, and answered at all meanwhile (LIVE-010). */
+export const MAX_SEEN = 4;
 /** Seconds that further offers are waited for after the first, offers kept meanwhile, and opened of one ask (LIVE-004). */
 const CHOICE = 1;
 const MAX_OFFERS = 64;
@@ -55,7 +55,10 @@ export function dropOld(ctx: Context): void {
     answered.delete(name);
     if (pair !== undefined) ctx.store.tell([{ event: "TransferEnded", sph: offering.sph, name, why: "expired", own: false }]);
   }
-  for (const [name, until] of seen) if (at > until) seen.delete(name);
+  for (const [dv, asks] of seen) {
+    for (const [name, until] of asks) if (at > until) asks.delete(name);
+    if (asks.size === 0) seen.delete(dv);
+  }
 }
 
 /** Drop what is over also when nothing else happens. */
@@ -65,9 +68,12 @@ function later(ctx: Context): void {
 
 // --- the side that asks ------------------------------------------------------------------------------------------------
 
+/** Whether keys of a sphere go from device to device: not where they are derived (LIVE-010, CLT-062). */
+const handedOver = (rep: Replica): boolean => rep.state !== undefined && rep.state.org === "";
+
 /** Epochs this device has no key of and may have, ascending, the newest that one ask takes. */
 export function lacking(ctx: Context, rep: Replica): number[] {
-  if (rep.state === undefined || statusOf(rep) !== "active") return [];
+  if (!handedOver(rep) || statusOf(rep) !== "active") return [];
   const due = [...keys.granted(rep, ctx.dv)].filter((n) => !rep.keys.has(n) && n > expiry.shredded(rep));
   return due.sort((one, other) => one - other).slice(-live.MAX_NS);
 }
@@ -84,24 +90,31 @@ export async function ask(ctx: Context, rep: Replica): Promise<{ name: string; r
   const { modulus: epk, unseal } = await rsaGenerate();
   const { asking, jws } = await live.ask({ sph: rep.sph, me: me(ctx), ns, epk, unseal, now: now(ctx) }, signer(ctx), ctx.rng);
   const name = b64e(asking.digest);
-  ctx.transfers.asked.set(name, { asking, offers: [], left: MAX_OPENED, closed: false, pair: undefined });
+  const asked: Asked = { asking, jws, reached: 0, offers: [], left: MAX_OPENED, closed: false, pair: undefined };
+  ctx.transfers.asked.set(name, asked);
   later(ctx);
+  await send(ctx, asked);
+  return { name, reached: asked.reached };
+}
+
+async function send(ctx: Context, asked: Asked): Promise<void> {
   try {
-    const reached = await ctx.relay.passOn([], jws);
-    if (reached === 0) ctx.transfers.last.delete(rep.sph);
-    return { name, reached };
+    asked.reached = await ctx.relay.passOn([], asked.jws);
   } catch (error) {
-    ctx.transfers.asked.delete(name);
+    ctx.transfers.asked.delete(b64e(asked.asking.digest));
     throw error;
   }
 }
 
-/** Ask by itself in a sphere with live delivery (LIVE-014). */
+/** Ask by itself in a sphere with live delivery; an ask that reached nobody goes out again as it is (LIVE-014). */
 export async function askUnasked(ctx: Context, rep: Replica): Promise<void> {
   if (rep.state?.delivery !== "live" || stopOf(rep) !== undefined || lacking(ctx, rep).length === 0) return;
-  if (now(ctx) - (ctx.transfers.last.get(rep.sph) ?? -ASK_AGAIN) < ASK_AGAIN) return;
+  dropOld(ctx);
+  const unheard = [...ctx.transfers.asked.values()].find((one) => one.asking.sph === rep.sph && one.reached === 0);
+  if (unheard === undefined && now(ctx) - (ctx.transfers.last.get(rep.sph) ?? -ASK_AGAIN) < ASK_AGAIN) return;
   try {
-    await ask(ctx, rep);
+    if (unheard === undefined) await ask(ctx, rep);
+    else await send(ctx, unheard);
   } catch (error) {
     if (!(error instanceof RelayError) && !(error instanceof Unreachable)) throw error;
   }
@@ -193,12 +206,15 @@ async function given(ctx: Context, rep: Replica, message: live.Message): Promise
 
 async function heardAsk(ctx: Context, rep: Replica, message: live.Message): Promise<void> {
   const { dv } = message.sender;
-  if (dv === ctx.dv || stopOf(rep) !== undefined || (await memory.revoked(ctx.store)).has(dv)) return;
+  if (dv === ctx.dv || (await memory.revoked(ctx.store)).has(dv) || keys.withheld(ctx, rep, message.sender.id)) return;
   const { seen, answered } = ctx.transfers;
   const name = b64e(message.digest);
-  if (seen.has(name) || seen.size >= MAX_SEEN) return;
+  const asks = seen.get(dv) ?? new Map<string, number>();
+  if (asks.has(name) || asks.size >= MAX_SEEN) return;
   const wanted = live.checkAsk(message, known(rep).history, now(ctx));
-  seen.set(name, (message.body["exp"] as number) + live.SECONDS);
+  seen.set(dv, asks.set(name, (message.body["exp"] as number) + live.SECONDS));
+  // One offer at a time: who asks knows the digits of each (LIVE-005).
+  for (const [old, { offering, pair }] of answered) if (offering.asker.dv === dv && pair === undefined) answered.delete(old);
   const may = keys.granted(rep, dv);
   const held = wanted.filter((n) => rep.keys.has(n) && may.has(n));
   if (held.length === 0) return;
@@ -255,6 +271,7 @@ export async function give(ctx: Context, rep: Replica, name: string): Promise<vo
   const asker = state.devices.get(pair.asker.dv);
   const gone = asker?.status !== "active" || (await memory.revoked(ctx.store)).has(asker.dv);
   if (gone) throw new NotFound("this device has left the sphere");
+  keys.requireShown(ctx, rep, asker.owner);
   const may = keys.granted(rep, asker.dv);
   const held = pair.ns.filter((n) => rep.keys.has(n) && may.has(n)).map((n) => rep.keys.get(n)!);
   const asked = { pair, epk: offering.epk, keys: held, log, asker, now: now(ctx) };
@@ -346,7 +363,7 @@ async function read(ctx: Context, rep: Replica, compact: string): Promise<live.M
 export async function take(ctx: Context, sph: string, compact: string): Promise<void> {
   if ((await ctx.store.get("sphere", sph)) === undefined) return;
   const rep = await replica(ctx, sph);
-  if (statusOf(rep) !== "active" || rep.history === undefined) return;
+  if (statusOf(rep) !== "active" || rep.history === undefined || !handedOver(rep)) return;
   dropOld(ctx);
   try {
     const message = await read(ctx, rep, compact);

@@ -7,11 +7,13 @@
 import type { Asking, Given, Message, Offering, Pair } from "../sphere/live.ts";
 
 /**
- * An ask of this device. `offers` are those not opened yet, `left` how many more may be opened; `closed` once the first
- * was: what comes later is dropped (LIVE-004). `pair` while an offer is open.
+ * An ask of this device, `jws`, and how many devices it `reached`. `offers` are those not opened yet, `left` how many more
+ * may be opened; `closed` once the first was: what comes later is dropped (LIVE-004). `pair` while an offer is open.
  */
 export interface Asked {
   readonly asking: Asking;
+  readonly jws: string;
+  reached: number;
   readonly offers: Message[];
   left: number;
   closed: boolean;
@@ -29,12 +31,14 @@ export interface Answered {
 export interface Transfers {
   readonly asked: Map<string, Asked>;
   readonly answered: Map<string, Answered>;
-  /** Until when an ask is remembered. */
-  readonly seen: Map<string, number>;
+  /** Until when the asks of a device are remembered. */
+  readonly seen: Map<string, Map<string, number>>;
   /** When this device asked in a sphere. */
   readonly last: Map<string, number>;
   /** Devices whose last opened offer came to nothing. */
   readonly vain: Set<string>;
 }
 
-export const none = (): Transfers => ({ asked: new Map(), answered: new Map(), seen: new Map(), last: new Map(), vain: new Set() });
+export const none = (): Transfers => ({
+  asked: new Map(), answered: new Map(), seen: new Map(), last: new Map(), vain: new Set(),
+});
