@@ -155,9 +155,19 @@ def test_a_backup_goes_on_where_it_stopped_and_gives_no_number_twice() -> None:
     assert (shown.text, theirs.missing) == ("three", ())
 
 
+def test_a_backup_that_lost_its_own_tokens_still_gives_no_number_twice() -> None:
+    """GRID-039: of bo's conversation only the invitation is left."""
+    draw = rng("backup-lost")
+    thread, _ = v1.write(THEIRS, BO, "one", now=NOW, rng=draw)
+    found = v1_backup.read(v1_backup.write(BO, "secret", [], [(thread, [HELD.compact])], now=NOW, rng=draw), "secret")
+    _, token = v1.write(found.threads[0], BO, "two", now=NOW, rng=draw)
+    mine, shown = v1.read(MINE, token)
+    assert (shown.text, shown.place, mine.missing) == ("two", 2, ((1, 1),))
+
+
 def test_the_key_of_a_conversation_opens_all_of_it() -> None:
     """GRID-034: what the badge says; whoever gets one conversation key reads what was before and what comes after."""
-    assert v1.BADGE == "no-forward-secrecy"
+    assert MINE.badge == THEIRS.badge == "no-forward-secrecy"
     for token in (OPENING, *TOKENS):
         assert "message" in v1_jws.open(MINE.key, v1_jws.decode(token))
     assert MINE.key == THEIRS.key == crypto.p384_ecdh(

@@ -795,11 +795,11 @@ def reading_order() -> list[Case]:
     out = []
     for name, items in {
         "empty": [],
-        "clocks-agree": [["a", 0, 0, 10], ["b", 0, 0, 20], ["a", 1, 0, 30], ["b", 1, 1, 40]],
-        "clock-far-behind": [["a", 0, 0, 1000], ["b", 0, 0, 5], ["a", 1, 0, 1001], ["b", 1, 1, 6]],
-        "clock-runs-back": [["a", 0, 0, 50], ["a", 1, 0, 40], ["a", 2, 0, 30], ["b", 0, 2, 1]],
-        "crossed": [["b", 1, 0, 7], ["a", 1, 0, 7], ["a", 0, 0, 7], ["b", 0, 0, 7]],
-        "what-it-waits-for-is-missing": [["a", 0, 0, 10], ["b", 3, 9, 5], ["a", 5, 0, 1]],
+        "clocks-agree": [["a", 0, -1, 10], ["b", 0, 0, 20], ["a", 1, 0, 30], ["b", 1, 1, 40]],
+        "clock-far-behind": [["a", 0, -1, 1000], ["b", 0, 0, 5], ["a", 1, 0, 1001], ["b", 1, 1, 6]],
+        "clock-runs-back": [["a", 0, -1, 50], ["a", 1, 0, 40], ["a", 2, 0, 30], ["b", 0, 2, 1]],
+        "crossed": [["b", 1, 0, 7], ["a", 1, 0, 7], ["a", 0, -1, 7], ["b", 0, 0, 7]],
+        "what-it-waits-for-is-missing": [["a", 0, -1, 10], ["b", 3, 9, 5], ["a", 5, 0, 1]],
         "both-lie": [["a", 1, 5, 10], ["b", 1, 5, 9]],
     }.items():
         value = [[one.sender, one.place] for one in timeline.order(timeline.Item(*one) for one in items)]

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Item:
-    """What is shown: its writer, its place, the place up to which that one held the other's chain, and ``iat``."""
+    """What is shown: its writer, its place, the place up to which that one held the other's chain (-1 for an
+    invitation), and ``iat``."""
 
     sender: str
     place: int

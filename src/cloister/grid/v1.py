@@ -22,7 +22,6 @@ from cloister.protocol.encoding import json_emit
 from cloister.protocol.ids import Jwk, jwk_public
 from cloister.protocol.shape import shape
 
-BADGE: Final = "no-forward-secrecy"  # what every conversation of this profile is marked with (GRID-034)
 PROOF_SECONDS: Final = 60
 Status = Literal["new", "late", "repeated", "own"]
 _NUMBER: Final = re.compile("0|[1-9a-f][0-9a-f]{0,12}")

@@ -17,7 +17,7 @@ from cloister.errors import CheckFailed, DecryptFailed, FormatError, VaultError
 from cloister.grid import places, v1, v1_jws
 from cloister.grid.keys import Identity, Rng, new_scalar, thumbprint1
 from cloister.grid.v1_jws import BACKUP, INVITE, OPENING, SELF
-from cloister.grid.v1_thread import Held, Thread
+from cloister.grid.v1_thread import Held, Side, Thread
 from cloister.protocol.encoding import json_emit, json_parse
 from cloister.protocol.ids import jwk_public
 from cloister.protocol.shape import shape
@@ -204,7 +204,8 @@ def read(compact: str, password: str) -> Restored:
     refused: list[tuple[str, str]] = []
     for name, sealed in body["encryptedThreadKeys"].items():
         try:
-            keys[thumbprint1(jwk_public(kept(identity, _text(sealed))))] = kept(identity, _text(sealed))
+            scalar = kept(identity, _text(sealed))
+            keys[thumbprint1(jwk_public(scalar))] = scalar
         except CheckFailed as error:
             refused.append((name, error.code))
     invitations = []
@@ -265,10 +266,12 @@ def _thread(
             taken.append(text)
         except CheckFailed as error:
             refused.append((text[-16:], error.code))
-    if thread.mine and "syn" in info:  # a number that was given away is never given again
-        place = thread.mine.place(v1.read_number(info["syn"]))
-        if not places.holds(thread.mine.runs, place):
-            thread = replace(thread, mine=replace(thread.mine, runs=places.put(thread.mine.runs, place)))
+    if "syn" in info:  # a number that was given away is never given again
+        mine = thread.mine or Side(v1.read_number(info["syn"]))
+        place = mine.place(v1.read_number(info["syn"]))
+        if not places.holds(mine.runs, place):
+            mine = replace(mine, runs=places.put(mine.runs, place))
+        thread = replace(thread, mine=mine)
     return thread, tuple(taken), refused
 
 

@@ -1,6 +1,6 @@
 """What a grid-v1 conversation is made of, as plain data with a form for an encrypted store.
 
-Spec: GRID-010, GRID-030.
+Spec: GRID-010, GRID-030, GRID-034.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from cloister.protocol.ids import Jwk, jwk_public
 from cloister.protocol.shape import shape
 
 WRAP: Final = 2**52
+BADGE: Final = "no-forward-secrecy"  # what every conversation of this profile is marked with (GRID-034)
 MAX_NAME, MAX_RELAY = 1024, 2048
 _HELD: Final = shape({"compact": f"text:{v1_jws.MAX_TOKEN}", "scalar": "bytes:48"})
 _SIDE: Final = shape({"first": "int", "runs": f"list:{places.MAX_RUNS}:object"})
@@ -117,6 +118,11 @@ class Thread:
     def key(self) -> bytes:
         """The one key of the conversation, 32 bytes (GRID-024)."""
         return v1_jws.shared_key(self.scalar, self.epk)
+
+    @property
+    def badge(self) -> str:
+        """What it is marked with for as long as it exists (GRID-034)."""
+        return BADGE
 
     @property
     def missing(self) -> tuple[places.Gap, ...]:

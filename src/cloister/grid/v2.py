@@ -122,7 +122,9 @@ def accept(identity: Identity, held: Iterable[Held], compact: str, *, now: int) 
     if own is None:
         raise KeyUnknown("an answer to no invitation of yours", reason="no-invitation")
     invitation = read_invite(own.compact)
-    if invitation.sender != identity.id or read.header["kid"] == identity.id:
+    if invitation.sender != identity.id:
+        raise NotMember("another identity's invitation", reason="not-yours")
+    if read.header["kid"] == identity.id:
         raise NotMember("one's own invitation", reason="own-invitation")
     if now > invitation.exp:
         raise Expired("invitation", reason="invitation-over")

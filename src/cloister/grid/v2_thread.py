@@ -140,6 +140,11 @@ class Thread:
         return identity_id(self.them)
 
     @property
+    def badge(self) -> str:
+        """It is marked with nothing."""
+        return ""
+
+    @property
     def missing(self) -> tuple[Gap, ...]:
         """Places of the other's chain that have not come, as (first, last) (GRID-011)."""
         return places.gaps(self.runs)
