@@ -21,6 +21,8 @@ export default defineConfig({
     target: "es2022",
     // Browsers with the signatures everything is checked by know these colours too.
     cssTarget: ["chrome137", "firefox129", "safari17.5"],
+    // One file that the page names with its digest: a screen that arrives later brings no style, so nothing is styled anew.
+    cssCodeSplit: false,
     outDir: "../src/cloister/app",
     emptyOutDir: true,
     assetsInlineLimit: 0,

@@ -66,7 +66,7 @@ export class Client extends Household implements Api {
   sphere = async (sph: string): Promise<SphereInfo> => overview.sphere(this.context, sph);
   createSphere: Api["createSphere"] = async (title, options) => (await inside()).createSphere(this.context, title, options);
   setMeta: Api["setMeta"] = async (sph, changes) => (await inside()).setMeta(this.context, sph, changes);
-  policy: Api["policy"] = async (sph) => (await inside()).policy(this.context, sph);
+  policy: Api["policy"] = async (sph) => overview.policy(this.context, sph);
   setMode: Api["setMode"] = async (sph, mode, title, seen) => (await inside()).setMode(this.context, sph, mode, title, seen);
   readPublic: Api["readPublic"] = async (link, limit) => {
     const { read } = await part(import("./public.ts"));
@@ -130,7 +130,7 @@ export class Client extends Household implements Api {
   olderKeys: Api["olderKeys"] = async (sph) => (await inside()).olderKeys(this.context, sph);
   askOlder: Api["askOlder"] = async (sph) => (await inside()).askOlder(this.context, sph);
   wishes: Api["wishes"] = async (sph) => overview.wishes(this.context, sph);
-  shareOlder: Api["shareOlder"] = async (sph, id) => (await inside()).shareOlder(this.context, sph, id);
+  shareOlder: Api["shareOlder"] = async (sph, id, ns) => (await inside()).shareOlder(this.context, sph, id, ns);
   declineOlder: Api["declineOlder"] = async (sph, id) => (await inside()).declineOlder(this.context, sph, id);
   askLive: Api["askLive"] = async (sph) => (await handover()).ask(this.context, await replica(this.context, sph));
   transfers: Api["transfers"] = async (sph) => (await handover()).waiting(this.context, await replica(this.context, sph));

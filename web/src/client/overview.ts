@@ -6,7 +6,7 @@
  */
 
 import { CheckFailed, RelayError, Unreachable, part } from "../errors.ts";
-import { ascending, epochNumber } from "../protocol/state.ts";
+import { type Policy, ascending, epochNumber } from "../protocol/state.ts";
 import * as commits from "./commits.ts";
 import { type Context, replica } from "./context.ts";
 import * as joining from "./joining.ts";
@@ -73,6 +73,11 @@ export async function inboxList(ctx: Context, limit: number): Promise<{ sphere: 
   const last = (rows: readonly Row[]): number =>
     Math.max(0, ...rows.map((one) => (one.row === "message" ? one.message.at : one.row === "notice" ? one.notice.at : 0)));
   return found.sort((one, other) => last(other.rows) - last(one.rows));
+}
+
+/** The signed policy in force. */
+export async function policy(ctx: Context, sph: string): Promise<Policy> {
+  return { ...known(await replica(ctx, sph)).state.policy };
 }
 
 // people ---------------------------------------------------------------------------------------------------------------

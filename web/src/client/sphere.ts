@@ -148,11 +148,6 @@ export async function publicLink(ctx: Context, sph: string): Promise<string> {
   return invitation.emit({ kind: "public", origin, sph, jti: none, seed: none, seq: state.modeAt, pin, label: "" });
 }
 
-/** The signed policy in force. */
-export async function policy(ctx: Context, sph: string): Promise<Policy> {
-  return { ...known(await replica(ctx, sph)).state.policy };
-}
-
 /** Change policy members: join, history, retention, plaintext, guests, T, kem_min. Throws FormatError. */
 export async function setPolicy(ctx: Context, sph: string, changes: Readonly<Record<string, unknown>>): Promise<void> {
   await change(ctx, sph, (rep): Intent[] => {

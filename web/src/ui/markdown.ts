@@ -45,6 +45,13 @@ export function blocks(text: string, depth = 0): Block[] {
   return out;
 }
 
+/** The words of a text that is one paragraph of them and nothing else. */
+export function plainOf(all: readonly Block[]): string | undefined {
+  const [block, ...more] = all;
+  if (block?.is !== "paragraph" || more.length > 0 || block.of.length !== 1) return undefined;
+  return block.of[0]!.is === "text" ? block.of[0]!.text : undefined;
+}
+
 function codeblock(lines: readonly string[], from: number, out: Block[]): number {
   const end = lines.findIndex((line, n) => n > from && line.startsWith("```"));
   const stop = end < 0 ? lines.length : end;

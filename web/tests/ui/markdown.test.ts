@@ -11,12 +11,19 @@ import { createServer } from "vite";
 import type { ViteDevServer } from "vite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import { blocks, inline, link, tells } from "../../src/ui/markdown.ts";
+import { blocks, inline, link, plainOf, tells } from "../../src/ui/markdown.ts";
 import type { Block, Inline } from "../../src/ui/markdown.ts";
 
 const WEB = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const text = (value: string): Inline => ({ is: "text", text: value });
 const one = (source: string): Block => blocks(source)[0]!;
+
+test("words that are one paragraph are drawn as such, and nothing else is", () => {
+  expect(plainOf(blocks("Harbour at six.\nBring lines"))).toBe("Harbour at six.\nBring lines");
+  for (const other of ["", "two\n\nparagraphs", "*bold*", "see https://a.example", "- one", "> said", "```\ncode\n```", "@ada come"]) {
+    expect(plainOf(blocks(other))).toBeUndefined();
+  }
+});
 
 describe("what is drawn", () => {
   test("bold, italic, code", () => {

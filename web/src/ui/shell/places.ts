@@ -30,17 +30,24 @@ const PLACES = {
 export type PlaceName = keyof typeof PLACES;
 export type Screen = Component<Record<string, unknown>>;
 
-/** The component of a place; asked for twice it is fetched once. */
+const screens = new Map<PlaceName, Screen>();
+
+/** The component of a place, fetched once. Whoever draws it does so in a turn of its own. */
 export async function load(name: PlaceName): Promise<Screen> {
-  const { default: screen } = await PLACES[name]();
+  const screen = screens.get(name) ?? ((await PLACES[name]()).default as unknown as Screen);
+  screens.set(name, screen);
   await turn();
-  return screen as unknown as Screen;
+  return screen;
 }
 
-/** What comes first behind every door, fetched while the door opens. One that does not come is asked for again when shown. */
+const FIRST = ["shell/Shell", "sphere/SphereList", "inbox/Inbox", "sphere/Sphere"] as const;
+
+/** What comes first behind every door, fetched before it opens. One that does not come is asked for again when shown. */
 export async function prefetch(): Promise<void> {
-  for (const name of ["shell/Shell", "sphere/SphereList", "inbox/Inbox", "sphere/Sphere"] as const) {
+  const coming: Promise<unknown>[] = [];
+  for (const name of FIRST) {
     await turn();
-    await load(name).catch(() => undefined);
+    coming.push(load(name).catch(() => undefined));
   }
+  await Promise.all(coming);
 }
