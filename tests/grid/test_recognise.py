@@ -95,6 +95,7 @@ def test_what_is_cut_within_its_header_is_cut_too() -> None:
     found, cut = recognise.find(f"{V2[:200]}\nBest regards. Ada\n{REPLY}")
     assert ([one.compact for one in found], len(cut)) == ([REPLY], 1)
     assert recognise.find(V2[:15]) == ([], [])
+    assert tokens(f"> {V2[:8]} {V2}") == [V2]
 
 
 def test_what_is_no_token_is_none() -> None:

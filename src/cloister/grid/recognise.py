@@ -66,7 +66,7 @@ def find(text: str) -> tuple[list[Found], list[Cut]]:
         where = lines[min(line, len(lines)) - 1]
         if compact.count(".") == 2 and len(compact) - compact.rindex(".") - 1 == SIGNATURE:
             found.append(Found(compact, *kind, where))
-        else:
+        elif len(compact) >= _BEGUN:
             cut.append(Cut(*kind, where, len(compact)))
         at = max(at, end)
     return found, cut
