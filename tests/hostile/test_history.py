@@ -85,13 +85,56 @@ async def test_more_is_handed_on_when_a_person_says_so(hw: HostileWorld) -> None
     since = len(hw.liar.calls)
     await harbour(people["bo"]).decline_older("cy")
     assert harbour(people["bo"]).wishes() == []
-    assert await harbour(people["bo"]).share_older("cy") == 0
+    assert await harbour(people["bo"]).share_older("cy", wanted) == 0
     assert _shares(hw, since, cy.account.dv) == 0
-    assert await harbour(people["ada"]).share_older("cy") == len(wanted)
+    assert await harbour(people["ada"]).share_older("cy", wanted) == len(wanted)
     assert harbour(people["ada"]).wishes() == []
     await cy.sync()
     assert texts(cy) == ["one", "two", "three"]
     assert harbour(cy).older_keys() == []
+
+
+async def test_a_yes_gives_what_was_shown(hw: HostileWorld) -> None:
+    """CLT-041: who asks for more while a person reads gets what the person has read; the rest waits for another yes."""
+    people, cy = await _late(hw, "since-join")
+    ada, insider = harbour(people["ada"]), Insider(cy)
+
+    async def ask(*ns: int) -> str:
+        hw.clock.forward(1)
+        letter = keys.letter(insider.ctx, insider.sph, "ask", ns=list(ns))
+        await plant(hw, people["ada"].account.dv, insider.sph, letter)
+        await people["ada"].sync()
+        return letter
+
+    first = await ask(2)
+    (wish,) = ada.wishes()
+    assert wish.ns == (2,)
+    await ask(1, 2)
+    since = len(hw.liar.calls)
+    assert await ada.share_older("cy", wish.ns) == 1
+    assert _shares(hw, since, cy.account.dv) == 1
+    assert [one.ns for one in ada.wishes()] == [(1,)]
+    await plant(hw, people["ada"].account.dv, insider.sph, first)  # an earlier letter changes nothing
+    await people["ada"].sync()
+    assert [one.ns for one in ada.wishes()] == [(1,)]
+
+
+async def test_a_wish_that_was_answered_does_not_come_back(hw: HostileWorld) -> None:
+    """CLT-041: the relay shows the letter again, and that is nothing; a new one is heard."""
+    people, cy = await _late(hw, "since-join")
+    ada, insider = harbour(people["ada"]), Insider(cy)
+    letter = keys.letter(insider.ctx, insider.sph, "ask", ns=[1])
+    for wished in (["cy"], []):
+        await plant(hw, people["ada"].account.dv, insider.sph, letter)
+        await people["ada"].sync()
+        assert [one.name for one in ada.wishes()] == wished
+        await ada.decline_older("cy")
+    hw.clock.forward(1)
+    again = keys.letter(insider.ctx, insider.sph, "ask", ns=[1])
+    await plant(hw, people["ada"].account.dv, insider.sph, again)
+    await people["ada"].sync()
+    assert await ada.share_older("cy", [1]) == 1
+    assert ada.wishes() == []
 
 
 async def test_control_without_the_policy_everything_is_handed_on(
@@ -178,6 +221,6 @@ async def test_only_who_may_says_yes(hw: HostileWorld) -> None:
     await harbour(people["ada"]).set_role("bo", "member")
     await people["bo"].sync()
     assert harbour(people["bo"]).wishes() == []
-    assert await harbour(people["bo"]).share_older("cy") == 0
+    assert await harbour(people["bo"]).share_older("cy", [1, 2]) == 0
     await cy.sync()
     assert texts(cy) == ["three"]

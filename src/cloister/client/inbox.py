@@ -107,7 +107,7 @@ async def _letter(ctx: Context, compact: str) -> bool:
         if letter.k == "ask":
             await keys.answer(ctx, rep, letter)
             with ctx.store.step() as events:
-                older.note(ctx, rep, device, letter.body["ns"], events)
+                older.note(ctx, rep, device, letter, events)
         elif letter.k == "head-ask":
             await _head_ask(ctx, rep, letter)
         elif letter.k == "head-proof":

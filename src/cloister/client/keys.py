@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from cloister.account import slot_names, slots
-from cloister.client import expiry, intake, memory, organisation, renewing
+from cloister.client import claims, expiry, intake, memory, organisation, renewing, stops
 from cloister.client.context import Context
 from cloister.client.events import Event
 from cloister.client.replica import Replica
-from cloister.errors import CheckFailed, CloisterError, Conflict, Forbidden, RelayError
+from cloister.errors import CheckFailed, CloisterError, Conflict, Forbidden, RelayError, StaleHead
 from cloister.protocol import entry as entries
 from cloister.protocol import jws, p2p
 from cloister.protocol.encoding import b64d, b64e
@@ -89,6 +89,19 @@ def granted(rep: Replica, dv: str) -> set[int]:
     return set(share.granted(history, device.owner, dv)) if device is not None else set()
 
 
+def withheld(ctx: Context, rep: Replica, member: str) -> bool:
+    """Whether no key goes to a member now: the sphere is stopped, or an entry of its log may be missing here (CLT-015,
+    CLT-021). Own devices are not kept from keys that only this one may have."""
+    return member != ctx.id and (rep.stop is not None or claims.gap(ctx, rep))
+
+
+def require_shown(ctx: Context, rep: Replica, member: str) -> None:
+    """Raise why no key goes to a member now: the sphere's stop, or StaleHead."""
+    if withheld(ctx, rep, member):
+        stops.require_none(rep)
+        raise StaleHead("a member has seen an entry that the relay does not show here")
+
+
 # --- letters ------------------------------------------------------------------------------------------------------
 
 
@@ -153,6 +166,8 @@ async def hand_on(ctx: Context, rep: Replica, device: Device, ns: Iterable[int],
     Not where keys are handed over live: then nothing is stored on the way; nor where they are derived (EPO-009).
     """
     if device.dv in ctx.store.get("revoked", []) or not rep.known[0].wraps_expected:
+        return 0
+    if withheld(ctx, rep, device.owner):
         return 0
     history, sent = rep.known[1], 0
     given = granted(rep, device.dv)

@@ -16,6 +16,7 @@ from cloister.client.context import Context
 from cloister.client.events import Event, KeysWished
 from cloister.client.records import KeyWish
 from cloister.client.replica import Replica
+from cloister.protocol.p2p import Letter
 from cloister.protocol.state import Device, SphereState
 from cloister.sphere.payload import MODERATORS
 
@@ -51,16 +52,19 @@ async def ask(ctx: Context, rep: Replica) -> list[str]:
     return chosen if ns else []
 
 
-def note(ctx: Context, rep: Replica, device: Device, ns: Sequence[int], events: list[Event]) -> None:
-    """Keep a wish for epochs beyond the policy that are here, and tell of it; inside a step."""
-    state = rep.known[0]
+def note(ctx: Context, rep: Replica, device: Device, asked: Letter, events: list[Event]) -> None:
+    """Keep a wish for epochs beyond the policy that are here, and tell of it; inside a step. A letter that is shown
+    again after it was answered, or an earlier one, is none."""
+    state, iat = rep.known[0], asked.iat
     given = keys.granted(rep, device.dv)
-    beyond = sorted({n for n in ns if n not in given and n in rep.keys})
+    beyond = sorted({n for n in asked.body["ns"] if n not in given and n in rep.keys})
     if not beyond or state.delivery == "live" or not _may(state, ctx.id, device.owner):
         return
     kept: dict[str, Any] = rep.note.setdefault("wishes", {})
+    if iat <= rep.note.get("answered", {}).get(device.dv, -1) or iat < kept.get(device.dv, {"iat": 0})["iat"]:
+        return
     known = kept.pop(device.dv, None)
-    kept[device.dv] = {"ns": beyond, "at": ctx.now()}
+    kept[device.dv] = {"ns": beyond, "at": ctx.now(), "iat": iat}
     while len(kept) > MAX_WISHES:
         del kept[next(iter(kept))]
     rep.save_note(ctx.store)
@@ -83,16 +87,19 @@ def wishes(ctx: Context, rep: Replica) -> list[KeyWish]:
     return sorted(found.values(), key=lambda one: one.at)
 
 
-async def give(ctx: Context, rep: Replica, member: str) -> int:
-    """A person's yes: hand the wished keys to that member's devices that asked. Returns how many keys went."""
+async def give(ctx: Context, rep: Replica, member: str, ns: Sequence[int]) -> int:
+    """A person's yes to the keys ``ns``, as they were shown: hand those to that member's devices that asked for them;
+    what was asked besides waits on. Returns how many keys went. Raises the sphere's stop, and StaleHead while an entry
+    may be missing here: the wish stays then."""
+    keys.require_shown(ctx, rep, member)
     sent = 0
     for dv, row in dict(rep.note.get("wishes", {})).items():
         device = rep.known[0].devices.get(dv)
         if device is None or device.owner != member or not _may(rep.known[0], ctx.id, member):
             continue
         if device.active:
-            sent += await keys.hand_on(ctx, rep, device, row["ns"], agreed=True)
-        forget(ctx, rep, dv)
+            sent += await keys.hand_on(ctx, rep, device, [n for n in row["ns"] if n in ns], agreed=True)
+        _answered(ctx, rep, dv, [n for n in row["ns"] if n not in ns])
     return sent
 
 
@@ -101,11 +108,18 @@ def decline(ctx: Context, rep: Replica, member: str) -> None:
     for dv in list(rep.note.get("wishes", {})):
         device = rep.known[0].devices.get(dv)
         if device is None or device.owner == member:
-            forget(ctx, rep, dv)
+            _answered(ctx, rep, dv, [])
 
 
-def forget(ctx: Context, rep: Replica, dv: str) -> None:
-    """The wish of one device is answered."""
+def _answered(ctx: Context, rep: Replica, dv: str, rest: Sequence[int]) -> None:
+    """The wish of one device is answered but for ``rest``. Once all of it is, that letter and earlier ones are nothing
+    to be asked about any more."""
     with ctx.store.step():
-        rep.note.get("wishes", {}).pop(dv, None)
+        wish = rep.note["wishes"].pop(dv)
+        if rest:
+            rep.note["wishes"][dv] = {**wish, "ns": list(rest)}
+        else:
+            active = {one.dv for one in rep.known[0].active_devices()}
+            known = {**rep.note.get("answered", {}), dv: wish["iat"]}
+            rep.note["answered"] = {one: iat for one, iat in known.items() if one in active}
         rep.save_note(ctx.store)

@@ -62,11 +62,11 @@ class KeyActs(SphereBase):
         """Members who ask for older keys than the policy gives, and wait for this person's yes (CLT-041)."""
         return older.wishes(self._ctx, self._rep)
 
-    async def share_older(self, person: Person | str) -> int:
-        """Say yes to a member's wish; returns how many keys went."""
+    async def share_older(self, person: Person | str, ns: Sequence[int]) -> int:
+        """Say yes to a member's wish for the keys ``ns``, as ``wishes`` showed it; returns how many keys went."""
         member = self._handle(person)
         async with self._ctx.profile.writer(self.sph):
-            return await older.give(self._ctx, self._rep, member)
+            return await older.give(self._ctx, self._rep, member, ns)
 
     async def decline_older(self, person: Person | str) -> None:
         """Say no to a member's wish; nothing is sent."""

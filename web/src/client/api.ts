@@ -213,7 +213,7 @@ export interface Api {
   olderKeys(sph: string): Promise<readonly number[]>;
   askOlder(sph: string): Promise<readonly string[]>;
   wishes(sph: string): Promise<readonly KeyWish[]>;
-  shareOlder(sph: string, id: string): Promise<number>;
+  shareOlder(sph: string, id: string, ns: readonly number[]): Promise<number>;
   declineOlder(sph: string, id: string): Promise<void>;
   /** Ask whoever is connected for missing keys: `KeyOffered` with digits follows, then `KeyReceived` or `TransferEnded`. */
   askLive(sph: string): Promise<{ readonly name: string; readonly reached: number }>;

@@ -114,7 +114,7 @@ async function takeLetter(ctx: Context, compact: string): Promise<boolean> {
       case "ask": {
         await keys.answer(ctx, rep, letter);
         const { note } = await part(import("./older.ts"));
-        return ctx.store.step((tx) => note(ctx, rep, device, letter.body["ns"] as number[], tx));
+        return ctx.store.step((tx) => note(ctx, rep, device, { ns: letter.body["ns"] as number[], iat: letter.iat }, tx));
       }
       case "head-ask": return headAsk(ctx, rep, letter);
       case "head-proof": return headProof(ctx, rep, letter);

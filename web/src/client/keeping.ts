@@ -76,11 +76,11 @@ export async function askOlder(ctx: Context, sph: string): Promise<string[]> {
   return ownersOf(ctx, sph, await writer(ctx, sph, async () => older.ask(ctx, await replica(ctx, sph))));
 }
 
-/** Say yes to a member's wish; how many keys went. */
-export async function shareOlder(ctx: Context, sph: string, id: string): Promise<number> {
+/** Say yes to a member's wish for the keys `ns`, as it was shown; how many keys went. */
+export async function shareOlder(ctx: Context, sph: string, id: string, ns: readonly number[]): Promise<number> {
   await person(ctx, sph, id);
   const older = await asking();
-  return writer(ctx, sph, async () => older.give(ctx, await replica(ctx, sph), id));
+  return writer(ctx, sph, async () => older.give(ctx, await replica(ctx, sph), id, ns));
 }
 
 /** Say no to a member's wish; nothing is sent. */

@@ -1,13 +1,16 @@
 /**
- * Which epoch keys this device needs, and which a device may have. Spec: CLT-017, SHR-006.
+ * Which epoch keys this device needs, and which a device may have. Spec: CLT-015, CLT-017, CLT-021, SHR-006.
  */
 
+import { StaleHead } from "../errors.ts";
 import { epochNumber } from "../protocol/state.ts";
 import * as share from "../sphere/share.ts";
+import * as claims from "./claims.ts";
 import type { Context } from "./context.ts";
 import type { MessageRow } from "./message_row.ts";
 import * as organisation from "./organisation.ts";
-import { type Replica, known } from "./replica.ts";
+import { type Replica, known, stopOf } from "./replica.ts";
+import * as stops from "./stops.ts";
 import type { Reader } from "./store.ts";
 
 /** Epochs of rows here that wait for their key. */
@@ -35,6 +38,21 @@ export async function missing(ctx: Context, rep: Replica): Promise<number[]> {
   if (lacking.length === 0) return [];
   const given = granted(rep, ctx.dv);
   return lacking.filter((n) => given.has(n)).sort((one, other) => other - one);
+}
+
+/**
+ * Whether no key goes to a member now: the sphere is stopped, or an entry of its log may be missing here (CLT-015,
+ * CLT-021). Own devices are not kept from keys that only this one may have.
+ */
+export function withheld(ctx: Context, rep: Replica, member: string): boolean {
+  return member !== ctx.id && (stopOf(rep) !== undefined || claims.gap(ctx, rep));
+}
+
+/** Throw why no key goes to a member now: the sphere's stop, or StaleHead. */
+export function requireShown(ctx: Context, rep: Replica, member: string): void {
+  if (!withheld(ctx, rep, member)) return;
+  stops.requireNone(rep);
+  throw new StaleHead("a member has seen an entry that the relay does not show here");
 }
 
 /** The epochs that the history policy gives an active device without a person's word (SHR-006, CLT-017). */

@@ -22,7 +22,7 @@ import * as share from "../sphere/share.ts";
 import { type Context, now, signer } from "./context.ts";
 import * as expiry from "./expiry.ts";
 import * as intake from "./intake.ts";
-import { granted, missing } from "./key_rules.ts";
+import { granted, missing, withheld } from "./key_rules.ts";
 import * as memory from "./memory.ts";
 import * as organisation from "./organisation.ts";
 import type { EntryRow } from "./notices.ts";
@@ -30,7 +30,7 @@ import * as renewing from "./renewing.ts";
 import { type EpochRow, type Note, type Replica, known, saveNote } from "./replica.ts";
 import { type Tx, meta as valueOf } from "./store.ts";
 
-export { granted, missing } from "./key_rules.ts";
+export { granted, missing, requireShown, withheld } from "./key_rules.ts";
 
 /** Seconds after which a question that nobody answered is put to others. */
 export const ASK_AGAIN = 600;
@@ -168,6 +168,7 @@ export async function handOn(
 ): Promise<number> {
   const { state, history } = known(rep);
   if ((await memory.revoked(ctx.store)).has(device.dv) || !wrapsExpected(state)) return 0;
+  if (withheld(ctx, rep, device.owner)) return 0;
   const given = granted(rep, device.dv);
   let sent = 0;
   for (const n of ns.slice(0, MAX_NS)) {

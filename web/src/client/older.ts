@@ -24,11 +24,21 @@ interface Wish {
   readonly dv: string;
   readonly ns: readonly number[];
   readonly at: number;
+  /** Of the letter. */
+  readonly iat: number;
+}
+
+/** Epochs that a letter asks for, and when it was written. */
+interface Asked {
+  readonly ns: readonly number[];
+  readonly iat: number;
 }
 
 type Notes = Note & {
   /** In the order they came. */
   wishes?: readonly Wish[];
+  /** Of each device, the `iat` of the last letter that was answered. */
+  answered?: Readonly<Record<string, number>>;
 };
 
 const kept = (rep: Replica): readonly Wish[] => (rep.note as Notes).wishes ?? [];
@@ -64,15 +74,20 @@ export async function ask(ctx: Context, rep: Replica): Promise<string[]> {
   return chosen;
 }
 
-/** Keep a wish for epochs beyond the policy that are here, and tell of it; inside a step. */
-export async function note(ctx: Context, rep: Replica, device: Device, ns: readonly number[], tx: Tx): Promise<void> {
+/**
+ * Keep a wish for epochs beyond the policy that are here, and tell of it; inside a step. A letter that is shown again after
+ * it was answered, or an earlier one, is none.
+ */
+export async function note(ctx: Context, rep: Replica, device: Device, asked: Asked, tx: Tx): Promise<void> {
   const { state } = known(rep);
+  const { ns, iat } = asked;
   const given = granted(rep, device.dv);
   const beyond = [...new Set(ns)].filter((n) => !given.has(n) && rep.keys.has(n)).sort((one, other) => one - other);
   if (beyond.length === 0 || state.delivery === "live" || !may(state, ctx.id, device.owner)) return;
   const before = kept(rep).find((one) => one.dv === device.dv);
+  if (iat <= ((rep.note as Notes).answered?.[device.dv] ?? -1) || iat < (before?.iat ?? 0)) return;
   const others = kept(rep).filter((one) => one.dv !== device.dv);
-  (rep.note as Notes).wishes = [...others, { dv: device.dv, ns: beyond, at: now(ctx) }].slice(-MAX_WISHES);
+  (rep.note as Notes).wishes = [...others, { dv: device.dv, ns: beyond, at: now(ctx), iat }].slice(-MAX_WISHES);
   saveNote(tx, rep);
   if (before?.ns.join() === beyond.join()) return;
   const name = await people.nameOf(tx, state, device.owner);
@@ -94,15 +109,20 @@ export async function wishes(ctx: Context, rep: Replica): Promise<KeyWish[]> {
   return [...found.values()].sort((one, other) => one.at - other.at);
 }
 
-/** A person's yes: hand the wished keys to that member's devices that asked. How many keys went. */
-export async function give(ctx: Context, rep: Replica, id: string): Promise<number> {
+/**
+ * A person's yes to the keys `shown`: hand those to that member's devices that asked for them; what was asked besides waits
+ * on. How many keys went. Throws the sphere's stop, and StaleHead while an entry may be missing here: the wish stays then.
+ */
+export async function give(ctx: Context, rep: Replica, id: string, shown: readonly number[]): Promise<number> {
+  keys.requireShown(ctx, rep, id);
   const { state } = known(rep);
   let sent = 0;
   for (const { dv, ns } of kept(rep)) {
     const device = state.devices.get(dv);
     if (device?.owner !== id || !may(state, ctx.id, id)) continue;
-    if (device.status === "active") sent += await keys.handOn(ctx, rep, device, ns, true);
-    await forget(ctx, rep, dv);
+    const meant = ns.filter((n) => shown.includes(n));
+    if (device.status === "active") sent += await keys.handOn(ctx, rep, device, meant, true);
+    await answered(ctx, rep, dv, ns.filter((n) => !shown.includes(n)));
   }
   return sent;
 }
@@ -110,13 +130,24 @@ export async function give(ctx: Context, rep: Replica, id: string): Promise<numb
 /** Forget what a member wished for; nothing is sent. */
 export async function decline(ctx: Context, rep: Replica, id: string): Promise<void> {
   const { state } = known(rep);
-  for (const { dv } of kept(rep)) if ((state.devices.get(dv)?.owner ?? id) === id) await forget(ctx, rep, dv);
+  for (const { dv } of kept(rep)) if ((state.devices.get(dv)?.owner ?? id) === id) await answered(ctx, rep, dv, []);
 }
 
-/** The wish of one device is answered. */
-function forget(ctx: Context, rep: Replica, dv: string): Promise<void> {
+/**
+ * The wish of one device is answered but for `rest`. Once all of it is, that letter and earlier ones are nothing to be asked
+ * about any more.
+ */
+function answered(ctx: Context, rep: Replica, dv: string, rest: readonly number[]): Promise<void> {
   return ctx.store.step(async (tx) => {
-    (rep.note as Notes).wishes = kept(rep).filter((one) => one.dv !== dv);
+    const note = rep.note as Notes;
+    const wish = kept(rep).find((one) => one.dv === dv)!;
+    const others = kept(rep).filter((one) => one !== wish);
+    note.wishes = rest.length === 0 ? others : [...others, { ...wish, ns: rest }];
+    if (rest.length === 0) {
+      const active = new Set(activeDevices(known(rep).state).map((one) => one.dv));
+      const all = Object.entries({ ...note.answered, [dv]: wish.iat });
+      note.answered = Object.fromEntries(all.filter(([one]) => active.has(one)));
+    }
     saveNote(tx, rep);
   });
 }

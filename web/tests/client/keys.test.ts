@@ -9,8 +9,9 @@ import type { Context } from "../../src/client/context.ts";
 import * as keys from "../../src/client/keys.ts";
 import * as older from "../../src/client/older.ts";
 import * as outbox from "../../src/client/outbox.ts";
+import * as stops from "../../src/client/stops.ts";
 import { randomBytes } from "../../src/crypto.ts";
-import { Forbidden } from "../../src/errors.ts";
+import { Forbidden, LogFork, StaleHead } from "../../src/errors.ts";
 import { b64e } from "../../src/protocol/encoding.ts";
 import * as p2p from "../../src/protocol/p2p.ts";
 import { linkSeal } from "../../src/sphere/epoch.ts";
@@ -186,8 +187,8 @@ describe("keys of before one's own time", () => {
     expect(await older.ask(there.ctx, await there.rep())).toEqual([ada.device.dv]);
     const letter = p2p.decode(asked[0]![1]);
     const sent = posting(here);
-    const wish = async (one: Reading, who: Someone, ns: number[]): Promise<void> =>
-      one.step(async (tx, rep) => older.note(one.ctx, rep, rep.state!.devices.get(who.device.dv)!, ns, tx));
+    const wish = async (one: Reading, who: Someone, ns: number[], iat = 1): Promise<void> =>
+      one.step(async (tx, rep) => older.note(one.ctx, rep, rep.state!.devices.get(who.device.dv)!, { ns, iat }, tx));
     expect(await keys.answer(here.ctx, await here.rep(), letter)).toBe(0);
     await wish(here, cy, [1, last, 77]);
     await wish(here, cy, [1]);
@@ -196,16 +197,42 @@ describe("keys of before one's own time", () => {
     expect(here.told.filter((one) => one.event === "KeysWished")).toEqual([{ event: "KeysWished", ...wished }]);
     expect(await older.wishes(here.ctx, await here.rep())).toMatchObject([wished]);
     expect(await older.wishes(other.ctx, await other.rep())).toEqual([]);
-    expect(await older.give(other.ctx, await other.rep(), cy.id)).toBe(0);
+    expect(await older.give(other.ctx, await other.rep(), cy.id, [1])).toBe(0);
     await older.decline(here.ctx, await here.rep(), cy.id);
-    expect([await older.give(here.ctx, await here.rep(), cy.id), sent]).toEqual([0, []]);
-    await wish(here, cy, [1]);
-    expect(await older.give(here.ctx, await here.rep(), cy.id)).toBe(1);
+    expect([await older.give(here.ctx, await here.rep(), cy.id, [1]), sent]).toEqual([0, []]);
+    await wish(here, cy, [1]); // the same letter, shown again by the relay
+    expect(await older.wishes(here.ctx, await here.rep())).toEqual([]);
+    await wish(here, cy, [1], 2);
+    expect([await older.give(here.ctx, await here.rep(), cy.id, [7]), sent]).toEqual([0, []]); // a yes to something else
+    expect(await older.wishes(here.ctx, await here.rep())).toMatchObject([wished]);
+    expect(await older.give(here.ctx, await here.rep(), cy.id, [1])).toBe(1);
     expect(sent.map(([to]) => to)).toEqual([[cy.device.dv]]);
     expect(await keys.openShare(there.ctx, await there.rep(), sent[0]![1])).toEqual(room.keys.get(1));
     await there.give(1);
     expect(await there.texts()).toEqual(["before your time"]);
     expect(await older.wanted(there.ctx, await there.rep())).toEqual([]);
+  });
+});
+
+describe("no key is handed on to others", () => {
+  test("in a stopped sphere, nor while an entry may be missing; own devices are served (CLT-015, CLT-021)", async () => {
+    const { room, ada, bo } = await grown("all");
+    const here = await reader(room, ada);
+    await here.follow();
+    const sent = posting(here);
+    const { devices } = (await here.rep()).state!;
+    const gives = async (dv: string): Promise<number> => keys.handOn(here.ctx, await here.rep(), devices.get(dv)!, [1], true);
+    expect(await gives(bo.device.dv)).toBe(1);
+    await here.take([10, await room.say(bo, msg("I have seen more"), { ls: 99, lh: new Uint8Array(32) })]);
+    expect(await gives(bo.device.dv)).toBe(0);
+    await expect(older.give(here.ctx, await here.rep(), bo.id, [1])).rejects.toThrow(StaleHead);
+    claims.claimsOf(await here.rep())[bo.device.dv]!.asked = NOW;
+    Object.assign(here.ctx, { clock: () => NOW + 600 });
+    expect(await gives(bo.device.dv)).toBe(1);
+    await stops.note(here.ctx, room.sph, new LogFork("two histories"), {});
+    expect(await gives(bo.device.dv)).toBe(0);
+    await expect(older.give(here.ctx, await here.rep(), bo.id, [1])).rejects.toThrow(LogFork);
+    expect([await gives(ada.device.dv), sent.length]).toEqual([1, 3]);
   });
 });
 

@@ -155,7 +155,7 @@ describe("the policy", () => {
     expect(wished).toMatchObject({ sph, name: "cy", ns: [2] });
     expect(await spheres.wishes(ada.ctx, sph)).toMatchObject([{ id: cy.ctx.id, ns: [2] }]);
     expect(await texts(cy, sph)).toEqual(["<unreadable>", "and now"]);
-    expect(await spheres.shareOlder(ada.ctx, sph, cy.ctx.id)).toBe(1);
+    expect(await spheres.shareOlder(ada.ctx, sph, cy.ctx.id, [2])).toBe(1);
     await sync(cy);
     expect(await texts(cy, sph)).toEqual(["of old", "and now"]);
     expect([await spheres.wishes(ada.ctx, sph), await spheres.olderKeys(cy.ctx, sph)]).toEqual([[], []]);

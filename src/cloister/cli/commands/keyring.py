@@ -87,5 +87,5 @@ async def _answer(shell: Shell, sphere: Sphere, member: str, name: str, ns: tupl
         await sphere.decline_older(person)
         shell.out.result({"id": member, "sent": 0}, say("done.declined-older", name=name))
         return
-    sent = await sphere.share_older(person)
+    sent = await sphere.share_older(person, ns)
     shell.out.result({"id": member, "sent": sent}, say("done.shared-older", name=name, n=sent))
