@@ -186,6 +186,12 @@ export interface SphereChanged {
   readonly by: string;
 }
 
+/** Lines of the log have got their place between messages (WEB-032); what they say was told before. */
+export interface NoticesPlaced {
+  readonly event: "NoticesPlaced";
+  readonly sph: string;
+}
+
 export interface JoinRequested {
   readonly event: "JoinRequested";
   readonly sph: string;
@@ -281,6 +287,7 @@ export type Event =
   | TransferEnded
   | ModeChanged
   | SphereChanged
+  | NoticesPlaced
   | JoinRequested
   | Invited
   | Admitted

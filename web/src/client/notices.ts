@@ -72,17 +72,21 @@ function reasons(note: Notes, before: SphereState | undefined, now: number): str
   return [isOld(began, now, 0, note.count ?? 0) ? "count" : "asked"];
 }
 
-/** Entries as the relay's stream shows them: [position, compact]. Inside a step. */
+/** Entries as the relay's stream shows them: [position, compact]. Inside a step; told, since the entry itself was before. */
 export async function noteEntries(tx: Tx, rep: Replica, shown: readonly (readonly [number, string])[]): Promise<void> {
   const { history } = known(rep);
+  let placed = false;
   for (const [pos, compact] of shown) {
     const { seq, digest } = entries.decode(compact);
     if (seq > history.seq || b64e(history.digest(seq)) !== b64e(digest)) continue;
     const row = await tx.get<EntryRow>("entry", [rep.sph, seq]);
     if (row === undefined || row.pos !== undefined) continue;
     tx.put("entry", [rep.sph, seq], { ...row, pos });
-    if (row.fact !== undefined) tx.put("notice", [rep.sph, pos, seq], { ...row.fact, seq, pos } satisfies NoticeRow);
+    if (row.fact === undefined) continue;
+    tx.put("notice", [rep.sph, pos, seq], { ...row.fact, seq, pos } satisfies NoticeRow);
+    placed = true;
   }
+  if (placed) tx.events.push({ event: "NoticesPlaced", sph: rep.sph });
 }
 
 /** Notices between two positions, both inclusive, in order; with `reverse` the last `limit` of them. */

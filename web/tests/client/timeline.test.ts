@@ -55,6 +55,22 @@ describe("notices", () => {
     expect(room.state.devices.get(dv)!.status).toBe("left");
   });
 
+  test("are told when they get their place, which is after their entry was (WEB-032)", async () => {
+    const { room, ada, cy, here } = await three();
+    await room.commit(ada, { op: "remove", id: cy.id });
+    here.told.length = 0;
+    await here.follow();
+    expect(here.told.some((one) => one.event === "MemberRemoved")).toBe(true);
+    const shown = async (): Promise<string[]> => labels((await timeline.rows(here.ctx, room.sph, { limit: 20 })).rows);
+    expect(await shown()).toEqual([]);
+    here.told.length = 0;
+    await here.stream([9, room.entries[4]!], [10, room.entries[5]!]);
+    expect(await shown()).toEqual(["*remove", "*epoch"]);
+    expect(here.told).toEqual([{ event: "NoticesPlaced", sph: room.sph }]);
+    await here.stream([9, room.entries[4]!]);
+    expect(here.told).toHaveLength(1);
+  });
+
   test("are made of the entry held, once, and of no other (WEB-032)", async () => {
     const { room, here } = await three();
     const { room: other } = await three();

@@ -45,7 +45,9 @@ export function load<T>(sph: () => string, read: (sph: string) => Promise<T>): L
     turn += 1;
     state.value = undefined;
     again();
-    return on(one, again);
+    return on(one, (event) => {
+      if (event.event !== "NoticesPlaced") again();
+    });
   });
   return {
     get value() {

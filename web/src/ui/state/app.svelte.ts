@@ -200,6 +200,9 @@ function heard(event: PageEvent): void {
       app.connection = { online: false, since, retryAt: read() + Math.ceil(event.retryIn), refused: event.code === "E_AUTH" };
       break;
     }
+    // No list holds them.
+    case "NoticesPlaced":
+      break;
     default:
       aside(news(), failed);
   }
