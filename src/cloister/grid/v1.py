@@ -225,6 +225,8 @@ def read(thread: Thread, compact: str) -> tuple[Thread, Message]:
         status = "new" if place == places.last(side.runs) else "late"
         if own:
             thread = replace(thread, mine=side)
+        elif status == "late":
+            thread = replace(thread, theirs=side)
         else:
             said = (body.get("nickname", thread.nickname), body.get("relay", thread.relay))
             thread = replace(thread, theirs=side, nickname=said[0], relay=said[1])

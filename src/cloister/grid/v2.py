@@ -260,6 +260,8 @@ def read(thread: Thread, compact: str, *, now: int) -> tuple[Thread, Message | R
     own = _verify(thread, token)
     if token.typ == RECEIPT:
         return _read_receipt(thread, token, own)
+    if not 0 < token.header["cs"] <= token.header["seq"]:
+        raise FormatError("places of messages begin at 1, and a chain before its messages")
     if own:
         return _read_own(thread, token)
     return _read_reply(thread, token, now)
@@ -298,8 +300,6 @@ def _read_own(thread: Thread, token: Envelope) -> tuple[Thread, Message]:
 
 def _read_reply(thread: Thread, token: Envelope, now: int) -> tuple[Thread, Message]:
     h, place = token.header, token.header["seq"]
-    if place == 0 or not 0 < h["cs"] <= place:
-        raise FormatError("places of messages begin at 1, and a chain before its messages")
     shown = Message(thread.th, thread.theirs, "repeated", place, token.link, "", h["iat"])
     if places.holds(thread.runs, place):
         if dict(thread.seen).get(place, token.link) != token.link:
@@ -315,7 +315,7 @@ def _read_reply(thread: Thread, token: Envelope, now: int) -> tuple[Thread, Mess
     linked = len(places.breaks(runs)) <= len(thread.breaks)
     relay = content.get("relay", "")
     seen = _remember(thread.seen, place, token.link)
-    thread = replace(thread, ratchet=keys, runs=runs, seen=seen, relay=relay or thread.relay)
+    thread = replace(thread, ratchet=keys, runs=runs, seen=seen, relay=(status == "new" and relay) or thread.relay)
     thread = heard(thread, report, h["iat"])
     return thread, replace(shown, status=status, text=content["message"], relay=relay, after=report.up, linked=linked)
 
