@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cloister.client import Client, Sphere, organisation
+from cloister.client import Client, Sphere, organisation, outbox
 from cloister.errors import KeyUnknown, UsageError
 from cloister.sphere import epoch
 from cloister.sphere.epoch import EpochKey
@@ -195,3 +195,76 @@ async def test_a_key_that_the_organisation_does_not_have_is_replaced(w: World, m
     sent(await bo.sphere(board.sph).send("Here"))
     await rounds(ada, bo)
     assert (firm.info.epoch, board.info.epoch, said(ada, board)) == (2, 3, ["Hello?", "Here"])
+
+
+async def _firm(w: World) -> tuple[Client, Client, Client, Sphere, Sphere]:
+    """Ada's organisation and a sphere of it; Bo and Cy are in both."""
+    ada = await w.first("ada")
+    firm = await ada.create_sphere("Firm", kind="org")
+    board = await ada.create_sphere("Board", org=firm.sph)
+    for name in ("bo", "cy"):
+        await let_in(w, firm, name)
+        await let_in(w, board, name)
+    bo, cy = w.clients["bo"], w.clients["cy"]
+    await rounds(ada, bo, cy)
+    return ada, bo, cy, firm, board
+
+
+@pytest.mark.parametrize("weak", [False, True], ids=["", "control"])
+async def test_the_organisation_is_looked_at_before_every_word(
+    w: World, monkeypatch: pytest.MonkeyPatch, weak: bool
+) -> None:
+    """CLT-062: Cy is gone and the new key made, of which Bo has heard nothing; he hears of it before he speaks.
+    Control: who goes by what he knew says it to Cy too."""
+    _, bo, cy, firm, board = await _firm(w)
+    await firm.remove("cy")
+    there = bo.sphere(board.sph)
+    if weak:
+        monkeypatch.setattr(outbox, "_organisation_first", _nothing)
+    sent(await there.send("Without cy"))
+    await cy.sync()
+    assert said(cy, board) == (["Without cy"] if weak else ["unreadable"])
+    assert there.info.epoch == (1 if weak else 2)
+
+
+async def _nothing(*_: object) -> None:
+    return None
+
+
+@pytest.mark.parametrize("weak", [False, True], ids=["", "control"])
+async def test_a_guest_waits_for_the_new_key(w: World, monkeypatch: pytest.MonkeyPatch, weak: bool) -> None:
+    """CLT-062, CLT-016: a guest makes no key, and says nothing under one that somebody who is gone can derive. Control:
+    where only a hard mark of the sphere itself counts, it does."""
+    ada, bo, cy, firm, board = await _firm(w)
+    await board.set_role("bo", "guest")
+    await board.rotate()
+    await rounds(ada, bo, cy)
+    await firm.remove("cy")
+    await rounds(bo)
+    there = bo.sphere(board.sph)
+    assert organisation.behind(bo.context, there._rep)
+    if weak:
+        monkeypatch.setattr(organisation, "behind", lambda ctx, rep: False)
+        sent(await there.send("Without cy"))
+        await cy.sync()
+        assert said(cy, board)[-1] == "Without cy"
+        return
+    assert waits(await there.send("Without cy")).code == "E_STALE_EPOCH"
+    sent(await board.send("A new key"))
+    await rounds(bo, ada)
+    assert said(ada, board) == ["A new key", "Without cy"]
+    await cy.sync()
+    assert set(said(cy, board)) == {"unreadable"}
+
+
+async def test_an_organisation_stays_encrypted(w: World) -> None:
+    """ROLE-005, ROLE-014: in another mode a removal would bring no key there, and its spheres would go on under the
+    old one."""
+    ada, _, _, firm, board = await _firm(w)
+    for mode in ("open", "public"):
+        with pytest.raises(UsageError):
+            await firm.set_mode(mode)  # type: ignore[arg-type]
+    with pytest.raises(UsageError):
+        await ada.create_sphere("Open firm", kind="org", mode="open")
+    await board.set_mode("open")
+    assert (firm.info.mode, board.info.mode) == ("e2ee", "open")

@@ -69,10 +69,11 @@ def epochs() -> list[Case]:
         no("meta-while-marked", "ROLE-018", marked, marked.make(ada, "meta", SEALED)),
         yes("epoch-lifts-mark", "LOG-012", marked, marked.make(ada, "epoch", marked.epoch_body(), ep=2)),
     ]
-    opened = Log(ada, mode="open")
+    opened, firm = Log(ada, mode="open"), Log(ada, kind="org")
     cases += [
         no("mark-in-open", "ROLE-016", opened, opened.make(ada, "mark", {})),
         no("epoch-in-open", "LOG-015", opened, opened.make(ada, "epoch", opened.epoch_body(), ep=1)),
+        no("mode-of-an-organisation", "ROLE-014", firm, firm.make(ada, "mode", {"mode": "open"})),
         no("mode-same", "ROLE-014", opened, opened.make(ada, "mode", {"mode": "open"})),
         yes("mode-public", "ROLE-014", opened, opened.make(ada, "mode", {"mode": "public"})),
         yes("mode-to-e2ee", "LOG-012 LOG-013 ROLE-014", opened, opened.make(ada, "mode", {"mode": "e2ee"})),

@@ -82,6 +82,7 @@ def forms() -> list[Case]:
         genesis("genesis-renewed", renew=renewal("ada")),
         first("genesis-live-synced", "ROLE-014", WRONG, delivery="live"),
         first("genesis-org-in-org", "ROLE-005", WRONG, kind="org", org=other.state.sph),
+        first("genesis-org-open", "ROLE-005", WRONG, kind="org", mode="open"),
         first("genesis-weak-kem", "ROLE-007", WRONG, policy=Policy().as_body()),
         first("genesis-other-ik", "CERT-002", UNKNOWN, ik=bo.ik),
         first("genesis-other-kid", "LOG-003", UNKNOWN, kid=bo.dev.dv),

@@ -96,14 +96,14 @@ def answered(ctx: Context, rep: Replica) -> None:
 
 
 def behind(ctx: Context, rep: Replica) -> bool:
-    """Whether the organisation has made a newer key than the one a sphere's running key comes from, or the running key
-    is one that nobody can derive, because its author made it otherwise or from a key that does not exist."""
+    """Whether the organisation has a newer key than the one a sphere's running key comes from, here or not, or the
+    running key is one that nobody can derive: its author made it otherwise, or from a key that does not exist."""
     org, running = of(ctx, rep), rep.state.epoch if rep.state is not None else None
-    if org is None or org.sending_key is None or running is None or running.m is None:
+    if org is None or org.state is None or running is None or running.m is None:
         return False
     if beyond(org, rep):
         return not doubted(org, rep)
-    return running.m < org.sending_key.n or (running.m in org.keys and rep.sending_key is None)
+    return running.m < org.state.ep or (running.m in org.keys and rep.sending_key is None)
 
 
 def require_member(ctx: Context, rep: Replica, member: str) -> None:

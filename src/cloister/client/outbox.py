@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from cloister.client import claims, commits, inbox, intake, keys, organisation, questions, queue, stops
+from cloister.client import claims, commits, inbox, intake, keys, organisation, patience, questions, queue, stops
 from cloister.client.context import Context
 from cloister.client.events import ItemHeld
 from cloister.client.replica import Replica
@@ -142,7 +142,7 @@ async def flush(ctx: Context, sph: str) -> int:
     DiskTrouble.
     """
     sent = 0
-    while True:
+    while not patience.left(ctx, sph):
         row = ctx.store.one(
             "SELECT id, state, data FROM outbox WHERE sph = ? AND state IN ('waiting', 'sealed', 'held')"
             " ORDER BY n LIMIT 1", sph,
@@ -163,8 +163,10 @@ async def flush(ctx: Context, sph: str) -> int:
             if error.code == "L_DISK":
                 raise
             _trouble(ctx, item, error)
+            patience.note(ctx, sph, error)
             return sent
         sent += 1
+    return sent
 
 
 def _trouble(ctx: Context, item: str, error: CloisterError) -> None:
@@ -208,7 +210,7 @@ async def _send_one(ctx: Context, rep: Replica, item: str, row: dict[str, Any], 
     if wants_key(ctx, rep):
         if state.members[ctx.id].role != "guest":
             return await _rotate_and_speak(ctx, rep, item, row, depth)
-        if state.hard:
+        if state.hard or organisation.behind(ctx, rep):
             raise StaleEpoch("waiting for a new key")
     if state.mode == "e2ee" and rep.sending_key is None:
         await keys.heal(ctx, rep)
@@ -218,15 +220,23 @@ async def _send_one(ctx: Context, rep: Replica, item: str, row: dict[str, Any], 
 
 
 async def _organisation_first(ctx: Context, rep: Replica) -> None:
-    """An organisation that owes a key gets it before one of its spheres is spoken in: else a sphere's new key would be
-    one that somebody who has left can derive, or the sphere would wait for a key that never comes (CLT-062)."""
+    """The organisation's log is read before one of its spheres is spoken in, and a key that it owes is made: else a
+    word would go under one that somebody who has left can derive, or wait for one that never comes (CLT-062)."""
     org = organisation.of(ctx, rep)
 
     def due(now: Replica) -> bool:
         state = now.known[0]
         return state.mode == "e2ee" and (state.hard or key_given_up(ctx, now) or organisation.doubted(now, rep))
 
-    if org is None or org.status != "active" or not due(org):
+    if org is None or org.status != "active":
+        return
+    async with ctx.profile.writer(org.sph):
+        try:
+            await commits.settle_all(ctx, org)
+        except Forbidden:
+            raise KeyUnknown("the organisation's log is refused") from None
+    org = ctx.replica(org.sph)
+    if not due(org):
         return
     if org.known[0].members[ctx.id].role == "guest":
         raise StaleEpoch("waiting for a new key of the organisation")

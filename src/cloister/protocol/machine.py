@@ -48,8 +48,8 @@ def genesis(entry: Entry) -> SphereState:
         refuse("CERT-004", "the certificate has ended")
     if body["delivery"] == "live" and body["custody"] != "device":
         refuse("ROLE-014", "live delivery goes with device custody")
-    if body["kind"] == "org" and "org" in body:
-        refuse("ROLE-005", "an organisation names no other")
+    if body["kind"] == "org" and ("org" in body or body["mode"] != "e2ee"):
+        refuse("ROLE-005", "an organisation names no other, and is encrypted")
     device = _device(cert, body, cert.id, 0)
     check_kem(policy, device.kem)
     owes = _owes(row, body["mode"], policy)

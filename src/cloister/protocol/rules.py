@@ -308,6 +308,8 @@ def _epoch(s: Step) -> Changes:
 def _mode(s: Step) -> Changes:
     if s.body["mode"] == s.state.mode:
         refuse("ROLE-014", "the mode is the same")
+    if s.state.kind == "org":
+        refuse("ROLE-014", "an organisation stays encrypted: the keys of its spheres come from it")
     return {"mode": s.body["mode"], "mode_at": s.entry.seq, "change": {"mode": True}}
 
 

@@ -108,16 +108,15 @@ export async function answered(ctx: Context, rep: Replica): Promise<void> {
 }
 
 /**
- * Whether the organisation has made a newer key than the one a sphere's running key comes from, or the running key is one
- * that nobody can derive, because its author made it otherwise or from a key that does not exist.
+ * Whether the organisation has a newer key than the one a sphere's running key comes from, here or not, or the running key
+ * is one that nobody can derive, because its author made it otherwise or from a key that does not exist.
  */
 export async function behind(ctx: Context, rep: Replica): Promise<boolean> {
   const org = await of(ctx, rep);
-  const newest = org === undefined ? undefined : sendingKey(org);
   const m = rep.state?.epoch?.m;
-  if (org === undefined || newest === undefined || m === undefined) return false;
+  if (org === undefined || m === undefined) return false;
   if (beyond(org, rep)) return !doubted(org, rep);
-  return m < newest.n || (org.keys.has(m) && sendingKey(rep) === undefined);
+  return m < epochNumber(known(org).state) || (org.keys.has(m) && sendingKey(rep) === undefined);
 }
 
 /** Nobody is let into a sphere whose key they cannot derive. Throws UsageError. */

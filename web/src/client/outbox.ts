@@ -211,7 +211,7 @@ async function sendOne(ctx: Context, sph: string, id: string, depth = 0): Promis
   const { state } = known(rep);
   if (await wantsKey(ctx, rep)) {
     if (state.members.get(ctx.id)!.role !== "guest") return rotateAndSpeak(ctx, rep, id, depth);
-    if (state.hard) throw new StaleEpoch("waiting for a new key");
+    if (state.hard || (await organisation.behind(ctx, rep))) throw new StaleEpoch("waiting for a new key");
   }
   if (state.mode === "e2ee" && sendingKey(rep) === undefined) {
     await keys.heal(ctx, rep);
@@ -221,16 +221,21 @@ async function sendOne(ctx: Context, sph: string, id: string, depth = 0): Promis
   return compact === undefined || inFlight(ctx, rep, id, compact, depth);
 }
 
-/** An organisation that owes a key gets it before one of its spheres is spoken in (CLT-062). */
+/** An organisation's log is read before one of its spheres is spoken in, and a key that it owes is made (CLT-062). */
 async function organisationFirst(ctx: Context, rep: Replica): Promise<void> {
-  const org = await organisation.of(ctx, rep);
-  const due = (held: Replica): boolean => {
-    const { state } = known(held);
-    return state.mode === "e2ee" && (state.hard || keyGivenUp(ctx, held) || organisation.doubted(held, rep));
+  const held = await organisation.of(ctx, rep);
+  const due = (found: Replica): boolean => {
+    const { state } = known(found);
+    return state.mode === "e2ee" && (state.hard || keyGivenUp(ctx, found) || organisation.doubted(found, rep));
   };
-  if (org === undefined || statusOf(org) !== "active" || !due(org)) return;
+  if (held === undefined || statusOf(held) !== "active") return;
+  await writer(ctx, held.sph, () => commits.settleAll(ctx, held)).catch((error: unknown) => {
+    throw error instanceof Forbidden ? new KeyUnknown("the organisation's log is refused") : error;
+  });
+  const org = await replica(ctx, held.sph);
+  if (!due(org)) return;
   if (known(org).state.members.get(ctx.id)!.role === "guest") throw new StaleEpoch("waiting for a new key of the organisation");
-  const make = (held: Replica): Intent[] => (due(held) ? [{ op: "epoch" }] : []);
+  const make = (found: Replica): Intent[] => (due(found) ? [{ op: "epoch" }] : []);
   const made = await writer(ctx, org.sph, () => commits.commit(ctx, org, make));
   if (made && organisation.doubted(await replica(ctx, org.sph), rep)) await organisation.answered(ctx, rep);
 }

@@ -56,7 +56,7 @@ export async function genesis(entry: Entry): Promise<SphereState> {
   if (entry.iat > cert.exp) refuse("CERT-004");
   const { kind, org = "", mode, delivery, custody, policy } = body;
   if (delivery === "live" && custody !== "device") refuse("ROLE-014");
-  if (kind === "org" && org !== "") refuse("ROLE-005");
+  if (kind === "org" && (org !== "" || mode !== "e2ee")) refuse("ROLE-005");
   const device = deviceOf(cert, entry.body, 0);
   checkKem(policy, device.kem);
   const owed = owes(row, mode, policy);

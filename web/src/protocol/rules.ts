@@ -266,7 +266,7 @@ function epoch(s: Step): Changes {
 
 function mode(s: Step): Changes {
   const next = s.body["mode"] as string;
-  if (next === s.state.mode) refuse("ROLE-014");
+  if (next === s.state.mode || s.state.kind === "org") refuse("ROLE-014");
   return { mode: next, modeAt: s.entry.seq, change: { mode: true } };
 }
 

@@ -17,6 +17,7 @@ import { type Member, say, signUp, sync, texts } from "./members.ts";
 let relay: TestRelay;
 let ada: Member;
 let bo: Member;
+let cy: Member;
 let firm: string;
 let board: string;
 
@@ -24,14 +25,15 @@ const ONE = { uses: 1, seconds: 3600, role: "member", admit: "auto" } as const;
 
 beforeAll(async () => {
   relay = await startRelay();
-  [ada, bo] = [await signUp(relay, "ada"), await signUp(relay, "bo")];
+  [ada, bo, cy] = [await signUp(relay, "ada"), await signUp(relay, "bo"), await signUp(relay, "cy")];
   firm = (await spheres.createSphere(ada.ctx, "Firm", { kind: "org" })).sph;
   board = (await spheres.createSphere(ada.ctx, "Board", { org: firm })).sph;
-  for (const sph of [firm, board]) {
+  for (const [sph, role] of [[firm, "member"], [board, "guest"]] as const) {
     await spheres.join(bo.ctx, (await spheres.invite(ada.ctx, sph, ONE)).url);
-    await sync(ada, bo);
+    await spheres.join(cy.ctx, (await spheres.invite(ada.ctx, sph, { ...ONE, role })).url);
+    await sync(ada, bo, cy);
   }
-  await sync(ada, bo);
+  await sync(ada, bo, cy);
 });
 afterAll(() => relay.stop());
 
@@ -58,6 +60,28 @@ test("a key that the organisation does not have is answered by a new one there a
   expect(await epochs()).toEqual([2, 3]);
 });
 
+test("the organisation is looked at before every word, and a guest waits for a key it cannot make", async () => {
+  await spheres.rotate(bo.ctx, firm, "");
+  const [before] = await epochs();
+  await say(ada, board, "Straight after");
+  const newest = known(await replica(ada.ctx, board)).history.epochs().at(-1)!;
+  expect(newest.m).toBe(before! + 1);
+  await sync(cy);
+  await sync(cy);
+  await spheres.rotate(ada.ctx, firm, "");
+  await say(cy, board, "From a guest");
+  expect((await texts(cy, board)).slice(-1)).toEqual(["(From a guest)"]);
+  await say(ada, board, "A new key");
+  await sync(cy);
+  await sync(cy, ada);
+  expect((await texts(ada, board)).slice(-2)).toEqual(["A new key", "From a guest"]);
+});
+
+test("an organisation stays encrypted (ROLE-014)", async () => {
+  await expect(spheres.setMode(ada.ctx, firm, "open", undefined, "e2ee")).rejects.toMatchObject({ code: "L_USAGE" });
+  await expect(spheres.createSphere(ada.ctx, "Open firm", { kind: "org", mode: "open" })).rejects.toMatchObject({ code: "L_USAGE" });
+});
+
 test("while the relay hides the organisation's newest key, words wait and no older one is used", async () => {
   const { seq } = known(await replica(ada.ctx, firm)).history;
   ada.wire.alter = (sent, answer) => {
@@ -69,17 +93,17 @@ test("while the relay hides the organisation's newest key, words wait and no old
     return { ...answer, body: new TextEncoder().encode(JSON.stringify(body)) };
   };
   await spheres.rotate(bo.ctx, firm, "");
-  await say(bo, board, "Under the third");
+  await say(bo, board, "Under the fifth");
   await sync(ada);
-  expect(await epochs()).toEqual([2, 4]);
+  expect(await epochs()).toEqual([4, 6]);
   await say(ada, board, "For us");
   await sync(ada);
   expect((await texts(ada, board)).slice(-1)).toEqual(["(For us)"]);
-  expect(await epochs()).toEqual([2, 4]);
+  expect(await epochs()).toEqual([4, 6]);
   ada.wire.alter = (_, answer) => answer;
   await sync(ada, bo);
   await sync(ada, bo);
-  expect((await texts(bo, board)).slice(-2)).toEqual(["Under the third", "For us"]);
+  expect((await texts(bo, board)).slice(-2)).toEqual(["Under the fifth", "For us"]);
   const { history } = known(await replica(bo.ctx, board));
   expect(history.epochs().slice(3).map(({ m }) => m)).toEqual(history.epochs().slice(3).map((_, at) => at + 3));
 });
