@@ -9,6 +9,7 @@ from typing import Any
 
 from cloister.protocol import jws
 from cloister.protocol.encoding import b64e
+from cloister.server.hub import Hint, Hub
 from tests.crowd import Bot, Room
 from tests.server.kit import Kit
 
@@ -76,3 +77,29 @@ async def test_nothing_of_it_is_kept(kit: Kit, tmp_path: Path) -> None:
     kept = [path.read_bytes() for path in Path(kit.relay.settings.data).rglob("*") if path.is_file()]
     assert any(said.encode() in one for one in kept)
     assert not any(asked.split(".")[1].encode() in one or asked.encode() in one for one in kept)
+
+
+class _Listed(tuple[str, ...]):
+    """Names that may be read through once, but not searched for every listener."""
+
+    def __contains__(self, name: object) -> bool:
+        raise AssertionError(f"searched for {name!r}")
+
+
+class _Listener:
+    def __init__(self, account: str, dv: str) -> None:
+        self.account, self.dv, self.session, self.heard = account, dv, b"", 0
+
+    def record(self, record: bytes) -> None:
+        self.heard += 1
+
+
+def test_an_ask_to_everybody_costs_the_loop_one_look_per_device() -> None:
+    """LIVE-013: in a sphere of 4,096 devices a search in the list of them for each one held the loop for 0.1 s."""
+    hub = Hub()
+    there = [_Listener(f"id-{n % 4}", f"dv-{n}") for n in range(16)]
+    for one in there:
+        hub.attach(one)  # type: ignore[arg-type]
+    named = _Listed(f"dv-{n}" for n in range(12))
+    assert hub.hint(Hint("x", tuple(f"id-{n}" for n in range(4)), named)) == 12
+    assert [one.heard for one in there] == [1] * 12 + [0] * 4

@@ -137,10 +137,10 @@ class Hub:
 
     def hint(self, effect: Hint) -> int:
         """Deliver a hint to whoever is there; returns to how many devices."""
-        record, reached = effect.record.encode(), set()
+        record, reached, devices = effect.record.encode(), set(), frozenset(effect.devices)
         for account in effect.accounts:
             for listener in self._accounts.get(account, ()):
-                if listener.dv != effect.but and (not effect.devices or listener.dv in effect.devices):
+                if listener.dv != effect.but and (not devices or listener.dv in devices):
                     listener.record(record)
                     reached.add(listener.dv)
         return len(reached)
