@@ -70,6 +70,7 @@ def screens() -> list[tuple[str, str]]:
         "live": "s/deep",
         "rare": "s/rare",
         "unpublic": "p/sp-4kT~12~x9fQ",
+        "sick": "admin/health",
         "wish": "s/rare",
         "switched": "s/rare",
         "held": "s/rare",

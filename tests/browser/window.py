@@ -78,15 +78,19 @@ class Window:
         if where.scheme not in ("blob", "data") and f"{where.scheme}://{where.netloc}" != self.server:
             self.complaints.append(f"{self.name}: asked {request.url}")
 
-    def axe(self) -> list[str]:
-        """What an accessibility checker finds wrong with the page as it is now, one line each."""
+    def axe(self, *, colours: bool = False) -> list[str]:
+        """What an accessibility checker finds wrong with the page as it is now, one line each; ``colours``: asked only
+        about these, for a page of which nothing else changed."""
         if not self._checks:
             # From the next page on it is there from the start, which costs a third of bringing it along.
             self._checks = True
             self.context.add_init_script(f"if (window === top) {{ {_axe()} }}")
         if not self.page.evaluate("() => 'axe' in window"):
             self.page.evaluate(_axe())
-        found = self.page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+        asked: dict[str, Any] = {"resultTypes": ["violations"]}
+        if colours:
+            asked["runOnly"] = {"type": "tag", "values": ["cat.color"]}
+        found = self.page.evaluate("(asked) => axe.run(document, asked)", asked)
         return [
             f"{one['id']}: {json.dumps(node['target'])} {node['failureSummary']}"
             for one in found["violations"]
