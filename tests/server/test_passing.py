@@ -82,6 +82,8 @@ async def test_nothing_of_it_is_kept(kit: Kit, tmp_path: Path) -> None:
 class _Listed(tuple[str, ...]):
     """Names that may be read through once, but not searched for every listener."""
 
+    __slots__ = ()
+
     def __contains__(self, name: object) -> bool:
         raise AssertionError(f"searched for {name!r}")
 
