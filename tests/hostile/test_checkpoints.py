@@ -36,7 +36,9 @@ def _mid(compact: str) -> str:
 
 
 async def _wrong(hw: HostileWorld, name: str) -> list[Finding]:
-    return [one for one in await hw.clients[name].doctor() if not one.ok and one.code in ("C_GAP", "C_REPLAY")]
+    """What the doctor says of messages; that the positions have a hole too (CLT-033) is another test's matter."""
+    found = [one for one in await hw.clients[name].doctor() if not one.ok and one.code in ("C_GAP", "C_REPLAY")]
+    return [one for one in found if "of its list" not in one.text]
 
 
 async def _tail_dropped(hw: HostileWorld) -> None:

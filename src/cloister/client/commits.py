@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from cloister.client import heads, intake, keys, logbook, organisation, queue, stops
+from cloister.client import heads, intake, keys, logbook, organisation, queue, stops, stream
 from cloister.client.context import Context
 from cloister.client.events import Event
 from cloister.client.replica import Replica, new_note
@@ -218,18 +218,17 @@ async def fetch(ctx: Context, rep: Replica) -> int:
 
 async def fetch_items(ctx: Context, rep: Replica) -> int:
     """Stream items after the cursor, page by page, each page one step (CLT-008)."""
-    count = 0
-    while True:
-        after, seq = ctx.store.cursor(rep.sph), rep.known[1].seq
-        page = await ctx.relay.items(rep.sph, after)
-        if page.items:
-            count += await take_items(ctx, rep, [(item.pos, item.k, item.jws or "") for item in page.items])
-            rep = ctx.replica(rep.sph)
-        if not page.items or ctx.store.cursor(rep.sph) >= page.head:
-            if rep.note.get("heads"):
-                with ctx.store.step() as events:
-                    heads.compare(ctx, rep, seq, events)
-            return count
+    count, pages, more = 0, stream.Pages(ctx, rep.sph), True
+    while more:
+        seq = rep.known[1].seq
+        rows, more = await pages.next()
+        if rows:
+            count += await take_items(ctx, ctx.replica(rep.sph), rows)
+        rep = ctx.replica(rep.sph)
+    if rep.note.get("heads"):
+        with ctx.store.step() as events:
+            heads.compare(ctx, rep, seq, events)
+    return count
 
 
 async def take_items(ctx: Context, rep: Replica, items: Sequence[tuple[int, str, str]]) -> int:
@@ -241,7 +240,7 @@ async def take_items(ctx: Context, rep: Replica, items: Sequence[tuple[int, str,
     with ctx.store.step() as events:
         frames = [(pos, jws) for pos, k, jws in items if k == "msg"]
         count = intake.take_now(ctx, rep, frames, events)
-        ctx.store.move(rep.sph, items[-1][0])
+        ctx.store.move(rep.sph, max(pos for pos, _, _ in items))
     return count
 
 

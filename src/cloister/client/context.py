@@ -28,7 +28,8 @@ MAX_SKEW = 3600
 @dataclass
 class Context:
     """See the module. ``id`` is the account's handle, ``dv`` this device, ``mk`` the master key of generation mkv,
-    ``klog`` the own key log as last stored, with what it says: verified once for the same bytes."""
+    ``klog`` the own key log as last stored, with what it says: verified once for the same bytes;
+    ``patience``: until when (loop time) nothing waiting in a sphere is sent."""
 
     profile: Profile
     store: Store
@@ -44,6 +45,7 @@ class Context:
     replicas: dict[str, Replica] = field(default_factory=dict)
     klog: tuple[list[str], KeyLog] | None = field(default=None, repr=False)
     transfers: Transfers = field(default_factory=Transfers, repr=False)
+    patience: dict[str, float] = field(default_factory=dict, repr=False)
 
     @property
     def dv(self) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 
 from cloister.account.vault import Vault, opener_kinds
-from cloister.client import heads, holders, intake, keys, memory, older, outbox, people, removal, signing
+from cloister.client import heads, holders, intake, keys, memory, older, outbox, people, removal, signing, stream
 from cloister.client.context import Context
 from cloister.client.records import Finding
 from cloister.client.replica import Replica
@@ -117,6 +117,12 @@ def _sphere(ctx: Context, rep: Replica) -> list[Finding]:
             name, not lost, f"{lost} messages missing" if lost else "chains whole", "C_GAP" if lost else "", rep.sph
         )
     )
+    for first, last in stream.left_out(rep):
+        where = f"position {first}" if first == last else f"positions {first} to {last}"
+        rows.append(Finding(name, False, f"the server shows nothing at {where} of its list", "C_GAP", rep.sph))
+    if stream.hidden(rep):
+        said = f"the server names position {stream.hidden(rep)} of its list and does not show what leads up to it"
+        rows.append(Finding(name, False, said, "C_GAP", rep.sph))
     for verdict, dv, by, short in heads.open_ones(ctx, rep):
         owner, signer = (people.name_of(ctx.store, state, one) for one in (history.owner_of(dv), by))
         what = f"{short} more messages" if verdict == "short" else "another last message"

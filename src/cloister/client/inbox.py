@@ -27,18 +27,20 @@ STREAM: Final = "inbox"
 
 
 async def pull(ctx: Context) -> int:
-    """Work through the inbox; returns the number of items."""
+    """Work through the inbox as far as the relay's answers go on from the cursor; returns the number of items."""
     count = 0
     await _kept(ctx)
     while True:
-        page = await ctx.relay.inbox(ctx.store.cursor(STREAM))
+        after = ctx.store.cursor(STREAM)
+        page = await ctx.relay.inbox(after)
         for item in page.items:
             await take(ctx, item)
-            count += 1
-        if not page.items:
+            count += item.pos > after
+        upto = ctx.store.cursor(STREAM)
+        if upto == after:
             return count
-        await ctx.relay.clear_inbox(page.items[-1].pos)
-        if page.items[-1].pos >= page.head:
+        await ctx.relay.clear_inbox(upto)
+        if upto >= page.head:
             return count
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from cloister.client import claims, commits, inbox, intake, keys, organisation, questions, queue, stops
+from cloister.client import claims, commits, inbox, intake, keys, organisation, patience, questions, queue, stops
 from cloister.client.context import Context
 from cloister.client.events import ItemHeld
 from cloister.client.replica import Replica
@@ -142,7 +142,7 @@ async def flush(ctx: Context, sph: str) -> int:
     DiskTrouble.
     """
     sent = 0
-    while True:
+    while not patience.left(ctx, sph):
         row = ctx.store.one(
             "SELECT id, state, data FROM outbox WHERE sph = ? AND state IN ('waiting', 'sealed', 'held')"
             " ORDER BY n LIMIT 1", sph,
@@ -163,8 +163,10 @@ async def flush(ctx: Context, sph: str) -> int:
             if error.code == "L_DISK":
                 raise
             _trouble(ctx, item, error)
+            patience.note(ctx, sph, error)
             return sent
         sent += 1
+    return sent
 
 
 def _trouble(ctx: Context, item: str, error: CloisterError) -> None:

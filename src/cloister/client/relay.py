@@ -133,7 +133,7 @@ class Relay:
         while True:
             page = await self.call(api.Slots, "GET", f"/slots?after={quote(after)}", token=token)
             found += page.slots
-            if not page.more or not page.slots:
+            if not page.more or not page.slots or page.slots[-1].name <= after:
                 return found
             after = page.slots[-1].name
 

@@ -9,6 +9,8 @@ Spec: CLT-007, CLT-008, CLT-010, CLT-013.
 
 from __future__ import annotations
 
+import asyncio
+
 from cloister.client import (
     commits,
     expiry,
@@ -18,10 +20,12 @@ from cloister.client import (
     logbook,
     memory,
     outbox,
+    patience,
     queue,
     renewing,
     resend,
     stops,
+    stream,
 )
 from cloister.client.context import Context
 from cloister.client.records import SyncReport
@@ -145,8 +149,11 @@ async def _sphere(ctx: Context, sph: str, tally: Tally) -> None:
     if rep.history is None:
         return
     await inbox.tell_fork(ctx, rep)
+    known = stream.left_out(rep)
     tally.messages += await commits.fetch_items(ctx, rep)
     rep = ctx.replica(sph)
+    if stream.left_out(rep) != known or stream.hidden(rep):
+        tally.faults.append("C_GAP")
     tally.entries += rep.known[1].seq - before
     if rep.note.pop("refused", None):
         rep.save_note(ctx.store)
@@ -180,8 +187,20 @@ async def deliver(ctx: Context, sph: str, tally: Tally | None = None) -> int:
     """Send what waits in a sphere and store its new keys in slots; returns how many items were accepted.
 
     A key that somebody else has just made is in the inbox: fetched once, then tried again. With ``tally`` a retired
-    device is a fault of the round, else it is raised.
+    device is a fault of the round, else it is raised, and what the relay asks to wait for is waited for if it is short
+    (CLT-064).
     """
+    sent = await _deliver(ctx, sph, tally)
+    for _ in range(patience.TRIES if tally is None else 0):
+        wait = patience.left(ctx, sph)
+        if not 0 < wait <= patience.SHORT:
+            break
+        await asyncio.sleep(wait)
+        sent += await _deliver(ctx, sph, tally)
+    return sent
+
+
+async def _deliver(ctx: Context, sph: str, tally: Tally | None) -> int:
     sent = 0
     try:
         for attempt in range(2):

@@ -35,7 +35,8 @@ import * as organisation from "./organisation.ts";
 import * as queue from "./queue.ts";
 import { type Replica, known, newNote, saveNote } from "./replica.ts";
 import * as stops from "./stops.ts";
-import { type Reader, type Tx, cursor, meta, move, setMeta } from "./store.ts";
+import * as stream from "./stream.ts";
+import { type Reader, type Tx, meta, move, setMeta } from "./store.ts";
 import * as timeline from "./timeline.ts";
 
 /** Races lost in a row before the caller is told that the sphere is busy. */
@@ -210,21 +211,15 @@ export async function fetch(ctx: Context, rep: Replica): Promise<number> {
   return fetchItems(ctx, await replica(ctx, rep.sph));
 }
 
-/** A row of a sphere's stream. */
-export interface Item {
-  readonly pos: number;
-  readonly k: string;
-  readonly jws?: string;
-}
-
 /** Stream items after the cursor, page by page, each page one step (CLT-008). */
 export async function fetchItems(ctx: Context, rep: Replica): Promise<number> {
+  const pages = new stream.Pages(ctx, rep.sph);
   let count = 0;
   for (;;) {
     const { seq } = known(await replica(ctx, rep.sph)).history;
-    const page = await ctx.relay.items(rep.sph, await cursor(ctx.store, rep.sph));
-    if (page.items.length > 0) count += await takeItems(ctx, await replica(ctx, rep.sph), page.items);
-    if (page.items.length > 0 && (await cursor(ctx.store, rep.sph)) < page.head) continue;
+    const { rows, more } = await pages.next();
+    if (rows.length > 0) count += await takeItems(ctx, await replica(ctx, rep.sph), rows);
+    if (more) continue;
     const held = await replica(ctx, rep.sph);
     if (heads.waiting(held)) await ctx.store.step((tx) => heads.compare(ctx, held, seq, tx));
     return count;
@@ -232,7 +227,7 @@ export async function fetchItems(ctx: Context, rep: Replica): Promise<number> {
 }
 
 /** One page of a sphere's stream: entries checked or followed, messages judged, the cursor moved, in one step. */
-export async function takeItems(ctx: Context, rep: Replica, items: readonly Item[]): Promise<number> {
+export async function takeItems(ctx: Context, rep: Replica, items: readonly stream.Item[]): Promise<number> {
   const of = (kind: string): [number, string][] =>
     items.filter((one) => one.k === kind).map(({ pos, jws }) => [pos, jws ?? ""]);
   const ahead = of("entry");
@@ -241,7 +236,7 @@ export async function takeItems(ctx: Context, rep: Replica, items: readonly Item
   return ctx.store.step(async (tx) => {
     await timeline.noteEntries(tx, held, ahead);
     const count = await intake.takeNow(ctx, held, of("msg"), tx);
-    move(tx, held.sph, items.at(-1)!.pos);
+    move(tx, held.sph, stream.highest(items));
     return count;
   });
 }

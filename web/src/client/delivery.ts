@@ -6,7 +6,7 @@
  * stands on the items; a relay that asks for patience is tried again by itself after growing pauses, or after the
  * time it asks for.
  *
- * Spec: CLT-014, CLT-016, WEB-041.
+ * Spec: CLT-014, CLT-016, CLT-064, WEB-041.
  */
 
 import { CloisterError } from "../errors.ts";

@@ -24,6 +24,7 @@ import { type Replica, known, statusOf, stopOf } from "./replica.ts";
 import * as removal from "./removal.ts";
 import * as signing from "./signing.ts";
 import { meta } from "./store.ts";
+import * as stream from "./stream.ts";
 import { TABLE_NAMES } from "./tables.ts";
 
 /** A clock further from the relay's than this is worth saying, though it breaks nothing. */
@@ -103,6 +104,12 @@ async function sphere(ctx: Context, rep: Replica): Promise<Finding[]> {
     for (const gap of gaps(chain, state.policy, now(ctx))) if (!gap.silent) lost += gap.last - gap.first + 1;
   }
   say(lost === 0, lost === 0 ? "chains whole" : `${lost} messages missing`, lost === 0 ? "" : "C_GAP");
+  for (const [first, last] of stream.leftOut(rep)) {
+    const where = first === last ? `position ${first}` : `positions ${first} to ${last}`;
+    say(false, `the server shows nothing at ${where} of its list`, "C_GAP");
+  }
+  const hidden = stream.hiddenHead(rep);
+  if (hidden > 0) say(false, `the server names position ${hidden} of its list and does not show what leads up to it`, "C_GAP");
   const called = (id: string): Promise<string> => people.nameOf(ctx.store, state, id);
   for (const { verdict, dv, by, short } of await heads.openOnes(ctx, rep)) {
     const what = verdict === "short" ? `${short} more messages` : "another last message";

@@ -38,13 +38,14 @@ export type Item = Form<"InboxItem">;
 export async function pull(ctx: Context): Promise<number> {
   await kept(ctx);
   for (let count = 0; ; ) {
-    const page = await ctx.relay.inbox(await cursor(ctx.store, STREAM));
+    const after = await cursor(ctx.store, STREAM);
+    const page = await ctx.relay.inbox(after);
     for (const item of page.items) await take(ctx, item);
-    count += page.items.length;
-    const last = page.items.at(-1);
-    if (last === undefined) return count;
-    await ctx.relay.clearInbox(last.pos);
-    if (last.pos >= page.head) return count;
+    count += page.items.filter((one) => one.pos > after).length;
+    const upto = await cursor(ctx.store, STREAM);
+    if (upto === after) return count;
+    await ctx.relay.clearInbox(upto);
+    if (upto >= page.head) return count;
   }
 }
 

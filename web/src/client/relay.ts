@@ -174,7 +174,8 @@ export class Relay {
     for (let from = after; ; from = found.at(-1)!.name) {
       const page = await this.call("Slots", "GET", `/slots?after=${encodeURIComponent(from)}`, undefined, { token });
       found.push(...page.slots);
-      if (!page.more || page.slots.length === 0) return found;
+      const last = page.slots.at(-1);
+      if (!page.more || last === undefined || last.name <= from) return found;
     }
   }
 

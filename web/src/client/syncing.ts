@@ -30,6 +30,7 @@ import * as renewing from "./renewing.ts";
 import * as resend from "./resend.ts";
 import { type Note, type Replica, known, saveNote, statusOf } from "./replica.ts";
 import * as stops from "./stops.ts";
+import * as stream from "./stream.ts";
 import { meta, setMeta } from "./store.ts";
 
 /** What a round did so far. */
@@ -148,8 +149,10 @@ async function inStep(ctx: Context, sph: string, counted: Tally): Promise<void> 
   rep = await replica(ctx, sph);
   if (rep.history === undefined) return;
   await inbox.tellFork(ctx, rep);
+  const holes = String(stream.leftOut(rep));
   counted.messages += await commits.fetchItems(ctx, rep);
   rep = await replica(ctx, sph);
+  if (String(stream.leftOut(rep)) !== holes || stream.hiddenHead(rep) > 0) counted.faults.push("C_GAP");
   counted.entries += known(rep).history.seq - before;
   if (rep.note["refused"] !== undefined) await noted(ctx, sph, (note) => void delete note["refused"]);
   rep = await replica(ctx, sph);
