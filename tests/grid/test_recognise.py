@@ -131,10 +131,43 @@ def test_no_text_is_too_strange(text: str) -> None:
     assert tokens(f"{text}\n\n{V2}")[-1:] in ([V2], [])
 
 
-def test_a_hostile_text_costs_no_more_than_its_length() -> None:
-    """GRID-061: a header tried at every blank is read at most once for each 4,096 characters behind it."""
-    head = V2.split(".")[0]
-    recognise.find((head + ".\n") * 2000)
-    recognise.find("eyJ " * 50000)
-    recognise.find(f"{head[:16]} " * 3000)
-    recognise.find(f"{head}." + "A\n" * 200000)
+class Counting:
+    """The reader's pattern, and how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked, self._pattern = 0, recognise._PIECE
+
+    def match(self, text: str, at: int) -> object:
+        self.asked += 1
+        return self._pattern.match(text, at)
+
+
+HEAD = V2.split(".")[0]
+HOSTILE = {
+    "headers": f"{HEAD}.\n" * 300,
+    "beginnings": "eyJ " * 3000,
+    "right beginnings": f"{HEAD[:16]} " * 250,
+    "one long token": f"{HEAD}." + "A\n" * 30000,
+    "headers in a payload": f"{HEAD}." + f"A\n{HEAD[:16]}" * 250,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_text_costs_in_proportion_to_its_length(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GRID-061: a header is read for at most 4,096 letters, and no further than its first ones when they are wrong."""
+    counting = Counting()
+    monkeypatch.setattr(recognise, "_PIECE", counting)
+    recognise.find(HOSTILE[name])
+    assert counting.asked < 50 * len(HOSTILE[name])
+    counting.asked = 0
+    recognise.find(HOSTILE[name] * 2)
+    assert counting.asked < 100 * len(HOSTILE[name])
+
+
+def test_without_its_bounds_the_reader_would_be_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control of the test above."""
+    counting = Counting()
+    monkeypatch.setattr(recognise, "_PIECE", counting)
+    monkeypatch.setattr(recognise, "_BEGUN", 10**9)
+    recognise.find(HOSTILE["beginnings"][:3000])
+    assert counting.asked > 100 * 3000
