@@ -9,7 +9,7 @@ import { linesOf } from "../../src/ui/sphere/lines.ts";
 import type { Line } from "../../src/ui/sphere/lines.ts";
 import { firstPos, keyOf, lastPos, tailPos, withNewer, withOlder, withRow, withTail, withWritten } from "../../src/ui/sphere/merge.ts";
 import { byMessage, overlaid, reacted } from "../../src/ui/sphere/overlay.ts";
-import { guessOf, nameOf } from "../../src/ui/sphere/spoken.ts";
+import { guessOf, nameOf, oddOf } from "../../src/ui/sphere/spoken.ts";
 import { told } from "../../src/ui/sphere/told.ts";
 
 const NOON = 1_700_000_000;
@@ -66,6 +66,13 @@ describe("lines", () => {
     ]);
     expect(linesOf([shut(1, 1), ...rows], { closed })[0]!.key).toBe("m3");
   });
+});
+
+test("a message without a good signature is damaged, and can be asked for; one of another history is set aside", () => {
+  expect(oddOf(message(1, { state: "quarantined", code: "C_SIG" }))).toBe("damaged");
+  expect(oddOf(message(1, { state: "quarantined", code: "C_LOG_FORK" }))).toBe("quarantined");
+  expect(oddOf(message(1, { state: "damaged", code: "C_DECRYPT" }))).toBe("damaged");
+  expect(oddOf(message(1))).toBeUndefined();
 });
 
 describe("notices", () => {
