@@ -67,6 +67,22 @@ def test_it_gives_the_key_until_it_is_locked(path: Path) -> None:
     assert not agent.lock(path)
 
 
+@pytest.mark.parametrize("weak", [False, True], ids=["", "control"])
+def test_a_home_far_down_in_the_tree_has_an_agent_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weak: bool
+) -> None:
+    """CLT-051: the kernel takes 107 bytes as a socket's path; the control hands it the whole one."""
+    where = tmp_path / ("deep-" * 25) / "run" / "a.sock"
+    assert len(str(where)) > 107
+    assert agent.start(where, KEY)
+    if weak:
+        monkeypatch.setattr(agent, "_LONGEST", 10**6)
+    assert (agent.get_key(where) == KEY) is not weak
+    monkeypatch.undo()
+    assert stat.S_IMODE(where.stat().st_mode) == 0o600
+    assert agent.lock(where)
+
+
 def test_socket_and_folder_are_closed_to_others(path: Path) -> None:
     path.parent.mkdir(mode=0o755)
     assert agent.start(path, KEY)

@@ -22,13 +22,15 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 IDLE: Final = 600
 KEY_LENGTH: Final = 32
 _LINE: Final = 4096
+# What the kernel takes as the path of a socket (struct sockaddr_un, less the closing zero).
+_LONGEST: Final = 107
 _WAIT: Final = 5.0
 
 
@@ -52,6 +54,19 @@ def socket_paths(profile: Path, home: Path, environ: Mapping[str, str]) -> list[
     return [folder / name for folder in dict.fromkeys(folders)]
 
 
+@contextlib.contextmanager
+def reachable(path: Path) -> Iterator[str]:
+    """``path`` as a socket's address: a long one by its open folder. Raises OSError when the folder is not there."""
+    if len(os.fsencode(path)) <= _LONGEST:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
 def peer_uid(sock: socket.socket) -> int:
     """The user at the other end, as the kernel knows it."""
     _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
@@ -65,7 +80,8 @@ def _ask(path: Path, request: dict[str, Any]) -> dict[str, Any] | None:
             info = path.lstat()
             if info.st_uid != os.geteuid() or not stat.S_ISSOCK(info.st_mode) or stat.S_IMODE(info.st_mode) & 0o077:
                 return None
-            sock.connect(str(path))
+            with reachable(path) as address:
+                sock.connect(address)
             if peer_uid(sock) != os.geteuid():
                 return None
             sock.sendall(json.dumps(request).encode() + b"\n")
@@ -146,7 +162,8 @@ def serve(path: Path, key: bytearray, idle: float, ready: int) -> None:
     temporary = path.with_suffix(f".{os.getpid()}")
     before = os.umask(0o177)
     try:
-        listener.bind(str(temporary))
+        with reachable(temporary) as address:
+            listener.bind(address)
         listener.listen(16)
         temporary.rename(path)
     finally:
