@@ -7,18 +7,18 @@ strangers can write anything.
 
 from __future__ import annotations
 
-import json
+from contextlib import suppress
 from typing import Any, Final
 
 from cloister.account import credentials
 from cloister.account.keys import Roots
-from cloister.client import claims, farewell, invited, joining, keys, logbook, memory, older, renewing, resend
+from cloister.client import claims, farewell, invited, joining, kept, keys, logbook, memory, older, renewing, resend
 from cloister.client.context import Context
 from cloister.client.replica import Replica, new_note
-from cloister.errors import CheckFailed, CloisterError, Forbidden, NotFound, RelayError, VaultError
+from cloister.errors import CheckFailed, Forbidden, NotFound, RelayError, VaultError
 from cloister.protocol import api, p2p
 from cloister.protocol import entry as entries
-from cloister.protocol.encoding import b64d, b64e
+from cloister.protocol.encoding import b64d
 from cloister.protocol.keylog import KeyLog
 from cloister.protocol.p2p import Letter
 from cloister.sphere.epoch import EpochKey
@@ -89,22 +89,22 @@ async def _commit(ctx: Context, item: api.InboxItem) -> None:
                     logbook.take_now(ctx, rep, fresh, {}, events)
 
 
-async def _letter(ctx: Context, compact: str) -> bool:
-    """Act on a letter; False when it was kept for later."""
+async def _letter(ctx: Context, compact: str) -> None:
+    """Act on a letter."""
     letter = p2p.decode(compact)
     rep = await _known(ctx, letter.sph)
     async with ctx.profile.writer(letter.sph):
         if letter.k == "share":
             return await _share(ctx, rep, letter)
         if rep.state is None:
-            return True
+            return None
         device = rep.state.devices.get(letter.kid)
         if device is None or not device.active:
             await logbook.pull(ctx, rep)
             rep = ctx.replica(letter.sph)
             device = rep.known[0].devices.get(letter.kid)
         if device is None or not device.active:
-            return True
+            return None
         p2p.verify(letter, device)
         if letter.k == "ask":
             await keys.answer(ctx, rep, letter)
@@ -122,29 +122,33 @@ async def _letter(ctx: Context, compact: str) -> bool:
             invited.take(ctx, letter, device)
         elif letter.k == "mk" and device.owner == ctx.id:
             take_mk(ctx, letter, await memory.refresh_klog(ctx))
-    return True
+    return None
 
 
-async def _share(ctx: Context, rep: Replica, letter: Letter) -> bool:
-    """Keep the key in a share; one that cannot be judged yet is kept itself, which is False (CLT-017)."""
+async def _share(ctx: Context, rep: Replica, letter: Letter) -> None:
+    """Keep the key in a share; one that cannot be judged yet is kept itself (CLT-017)."""
     key = _open(ctx, rep, letter) if rep.history is not None else None
     if key is None:
-        try:
+        with suppress(RelayError, CheckFailed):
             await logbook.pull(ctx, rep)
-        except (RelayError, CheckFailed):
-            _keep(ctx, letter)
-            return False
         rep = ctx.replica(rep.sph)
-        key = _open(ctx, rep, letter)
+        key = _open(ctx, rep, letter) if rep.history is not None else None
     if key is None:
-        _keep(ctx, letter)
-        return False
+        kept.put(ctx, letter, _reach(rep))
+    else:
+        _take_share(ctx, rep, letter, key)
+
+
+def _reach(rep: Replica) -> int:
+    return rep.history.seq if rep.history is not None else -1
+
+
+def _take_share(ctx: Context, rep: Replica, letter: Letter, key: EpochKey) -> None:
     with ctx.store.step() as events:
         keys.keep(ctx, rep, [key], events)
         if rep.known[1].owner_of(letter.kid) == rep.note.get("inviter"):
             rep.note["confirmed"] = True
         rep.save_note(ctx.store)
-    return True
 
 
 def _open(ctx: Context, rep: Replica, letter: Letter) -> EpochKey | None:
@@ -154,34 +158,39 @@ def _open(ctx: Context, rep: Replica, letter: Letter) -> EpochKey | None:
     except CheckFailed as error:
         if error.code == "C_KEY_UNKNOWN":
             return None
-        _evidence(ctx, letter, error)
+        kept.evidence(ctx, letter, error)
         raise
 
 
-def _keep(ctx: Context, letter: Letter) -> None:
-    row = json.dumps({"jws": letter.envelope.compact})
-    ctx.store.run("INSERT OR REPLACE INTO todo VALUES (?, ?)", f"letter/{b64e(letter.jti)}", row)
-
-
-def _evidence(ctx: Context, letter: Letter, error: CloisterError) -> None:
-    """A signed share that holds another secret than its epoch's is kept: its author cannot deny it (SHR-006)."""
-    if error.code == "C_KC_MISMATCH":
-        row = json.dumps({"jws": letter.envelope.compact, "code": error.code, "sph": letter.sph})
-        ctx.store.run("INSERT OR REPLACE INTO todo VALUES (?, ?)", f"evidence/{b64e(letter.jti)}", row)
-
-
 async def _kept(ctx: Context) -> None:
-    """Shares that came before their entry: once more. Each lies where it is until it was taken or has failed its check,
-    and one of a sphere that refuses this device keeps nothing else from being read."""
-    for name, row in ctx.store.rows("todo", "k LIKE 'letter/%'"):
+    """Shares that came before their entry: once more where the log has grown. Each lies where it is until it was taken
+    or has failed its check, and one of a sphere that refuses this device keeps nothing else from being read."""
+    for sph, rows in kept.by_sphere(ctx).items():
         try:
-            taken = await _letter(ctx, row["jws"])
-        except Forbidden:
+            rep = await _known(ctx, sph)
+            async with ctx.profile.writer(sph):
+                await logbook.pull(ctx, rep)
+        except (RelayError, CheckFailed, NotFound):
             continue
-        except (CheckFailed, NotFound):
-            taken = True
-        if taken:
-            ctx.store.run("DELETE FROM todo WHERE k = ?", name)
+        async with ctx.profile.writer(sph):
+            for name, row in rows:
+                _again(ctx, ctx.replica(sph), name, row)
+
+
+def _again(ctx: Context, rep: Replica, name: str, row: dict[str, Any]) -> None:
+    reach = _reach(rep)
+    if row["seq"] >= reach:
+        return
+    try:
+        letter = p2p.decode(row["jws"])
+        key = _open(ctx, rep, letter)
+        if key is None:
+            kept.judged(ctx, name, row, reach)
+            return
+        _take_share(ctx, rep, letter, key)
+    except CheckFailed:
+        pass
+    kept.drop(ctx, name)
 
 
 # --- claims of another history ------------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ ASK_AGAIN: Final = 600
 # Devices asked at once: enough that one is likely online, few enough not to be answered tenfold.
 ASKED: Final = 4
 MAX_NS: Final = 256
+# Shares one device is answered with in ASK_AGAIN seconds: two questions, and none without end.
+ANSWERED: Final = 512
 # Slots looked up one by one; a device that lacks more fetches them all.
 MAX_SLOTS: Final = 16
 
@@ -156,7 +158,15 @@ async def answer(ctx: Context, rep: Replica, asked: Letter) -> int:
     if device is None or not device.active:
         return 0
     p2p.verify(asked, device)
-    return await hand_on(ctx, rep, device, asked.body["ns"])
+    now = ctx.now()
+    rows = {dv: row for dv, row in rep.note.get("handed", {}).items() if now - row["at"] < ASK_AGAIN}
+    row = rows.get(device.dv, {"at": now, "n": 0})
+    sent = await hand_on(ctx, rep, device, list(dict.fromkeys(asked.body["ns"]))[: max(0, ANSWERED - row["n"])])
+    if sent:
+        with ctx.store.step():
+            rep.note["handed"] = {**rows, device.dv: {**row, "n": row["n"] + sent}}
+            rep.save_note(ctx.store)
+    return sent
 
 
 async def hand_on(ctx: Context, rep: Replica, device: Device, ns: Iterable[int], *, agreed: bool = False) -> int:

@@ -7,7 +7,7 @@
  */
 
 import { openMkShare } from "../account/credentials.ts";
-import { CheckFailed, CloisterError, Forbidden, NotFound, RelayError, VaultError, part } from "../errors.ts";
+import { CheckFailed, Forbidden, NotFound, RelayError, VaultError, part } from "../errors.ts";
 import { b64d } from "../protocol/encoding.ts";
 import * as entries from "../protocol/entry.ts";
 import type { KeyLog } from "../protocol/keylog.ts";
@@ -19,6 +19,7 @@ import * as claims from "./claims.ts";
 import { type Context, now, replica } from "./context.ts";
 import * as farewell from "./farewell.ts";
 import * as joining from "./joining.ts";
+import * as kept from "./kept.ts";
 import * as keys from "./keys.ts";
 import { writer } from "./locks.ts";
 import * as logbook from "./logbook.ts";
@@ -36,7 +37,7 @@ export type Item = Form<"InboxItem">;
 
 /** Work through the inbox; the number of items. */
 export async function pull(ctx: Context): Promise<number> {
-  await kept(ctx);
+  await takeKept(ctx);
   for (let count = 0; ; ) {
     const after = await cursor(ctx.store, STREAM);
     const page = await ctx.relay.inbox(after);
@@ -101,8 +102,8 @@ async function shown(ctx: Context, rep: Replica, compacts: readonly string[]): P
   });
 }
 
-/** Act on a letter; false when it was kept for later. */
-async function takeLetter(ctx: Context, compact: string): Promise<boolean> {
+/** Act on a letter. */
+async function takeLetter(ctx: Context, compact: string): Promise<void> {
   const letter = p2p.decode(compact);
   await replicaOf(ctx, letter.sph);
   if (letter.k === "share") return writer(ctx, letter.sph, () => share(ctx, letter));
@@ -126,7 +127,6 @@ async function takeLetter(ctx: Context, compact: string): Promise<boolean> {
       default: return undefined;
     }
   });
-  return true;
 }
 
 /** The active device a letter comes from; the log is read on when it is not known. */
@@ -143,69 +143,76 @@ async function sender(ctx: Context, letter: Letter): Promise<Device | undefined>
   return find();
 }
 
-/** Keep the key in a share; one that cannot be judged yet is kept itself, which is false (CLT-017). */
-async function share(ctx: Context, letter: Letter): Promise<boolean> {
+/** Keep the key in a share; one that cannot be judged yet is kept itself (CLT-017). */
+async function share(ctx: Context, letter: Letter): Promise<void> {
   let rep = await replica(ctx, letter.sph);
-  let key = rep.history === undefined ? undefined : await open(ctx, rep, letter);
+  let key = await open(ctx, rep, letter);
   if (key === undefined) {
     try {
       await logbook.pull(ctx, rep);
     } catch (error) {
       if (!(error instanceof RelayError || error instanceof CheckFailed)) throw error;
-      return keep(ctx, letter);
     }
     rep = await replica(ctx, letter.sph);
     key = await open(ctx, rep, letter);
   }
-  if (key === undefined) return keep(ctx, letter);
-  const found = key;
+  if (key === undefined) await kept.put(ctx, letter, reach(rep));
+  else await takeShare(ctx, rep, letter, key);
+}
+
+const reach = (rep: Replica): number => rep.history?.seq ?? -1;
+
+async function takeShare(ctx: Context, rep: Replica, letter: Letter, key: EpochKey): Promise<void> {
   await ctx.store.step(async (tx) => {
-    await keys.keep(ctx, rep, [found], tx);
+    await keys.keep(ctx, rep, [key], tx);
     if (known(rep).history.ownerOf(letter.kid) === rep.note["inviter"]) rep.note.confirmed = true;
     saveNote(tx, rep);
   });
-  return true;
 }
 
 /** The key, undefined while the log does not reach the share's epoch or sender. Throws CheckFailed for a bad share. */
 async function open(ctx: Context, rep: Replica, letter: Letter): Promise<EpochKey | undefined> {
+  if (rep.history === undefined) return undefined;
   try {
     return await keys.openShare(ctx, rep, letter.envelope.compact);
   } catch (error) {
     if (!(error instanceof CheckFailed)) throw error;
     if (error.code === "C_KEY_UNKNOWN") return undefined;
-    await evidence(ctx, letter, error);
+    await kept.evidence(ctx, letter, error);
     throw error;
   }
 }
 
-async function keep(ctx: Context, letter: Letter): Promise<false> {
-  await ctx.store.step(async (tx) => tx.put("todo", `letter/${letter.jti}`, { jws: letter.envelope.compact }));
-  return false;
-}
-
-/** A signed share that holds another secret than its epoch's is kept: its author cannot deny it (SHR-006). */
-async function evidence(ctx: Context, letter: Letter, error: CloisterError): Promise<void> {
-  if (error.code !== "C_KC_MISMATCH") return;
-  const row = { jws: letter.envelope.compact, code: error.code, sph: letter.sph };
-  await ctx.store.step(async (tx) => tx.put("todo", `evidence/${letter.jti}`, row));
-}
-
 /**
- * Shares that came before their entry: once more. Each lies where it is until it was taken or has failed its check, and
- * one of a sphere that refuses this device keeps nothing else from being read.
+ * Shares that came before their entry: once more where the log has grown. Each lies where it is until it was taken or has
+ * failed its check, and one of a sphere that refuses this device keeps nothing else from being read.
  */
-async function kept(ctx: Context): Promise<void> {
-  for (const [name, row] of await ctx.store.list<{ jws: string }>("todo", { prefix: "letter/" })) {
-    let taken = true;
+async function takeKept(ctx: Context): Promise<void> {
+  for (const [sph, rows] of await kept.bySphere(ctx)) {
     try {
-      taken = await takeLetter(ctx, row.jws);
+      const rep = await replicaOf(ctx, sph);
+      await writer(ctx, sph, () => logbook.pull(ctx, rep));
     } catch (error) {
-      if (error instanceof Forbidden) continue;
-      if (!(error instanceof CheckFailed || error instanceof NotFound)) throw error;
+      if (error instanceof RelayError || error instanceof CheckFailed || error instanceof NotFound) continue;
+      throw error;
     }
-    if (taken) await ctx.store.step(async (tx) => tx.drop("todo", name));
+    await writer(ctx, sph, async () => {
+      for (const [name, row] of rows) await again(ctx, await replica(ctx, sph), name, row);
+    });
   }
+}
+
+async function again(ctx: Context, rep: Replica, name: string, row: kept.Kept): Promise<void> {
+  if (row.seq >= reach(rep)) return;
+  try {
+    const letter = p2p.decode(row.jws);
+    const key = await open(ctx, rep, letter);
+    if (key === undefined) return await kept.judged(ctx, name, row, reach(rep));
+    await takeShare(ctx, rep, letter, key);
+  } catch (error) {
+    if (!(error instanceof CheckFailed)) throw error;
+  }
+  await kept.drop(ctx, name);
 }
 
 // claims of another history --------------------------------------------------------------------------------------------
