@@ -12,7 +12,9 @@ import pytest
 from cloister.cli.commands import verifying
 from cloister.cli.start import run
 from cloister.errors import LogFork
-from vectors.generate._world import Log, Person
+from cloister.protocol import jws
+from cloister.protocol.encoding import b64e
+from vectors.generate._world import NOW, Log, Person
 
 
 def _proof(**changes: Any) -> dict[str, Any]:
@@ -87,6 +89,47 @@ def test_without_the_signature_check_the_forgery_would_count(monkeypatch: pytest
     assert verifying.judge({**proof, "theirs": [forged]}) == "invalid"
     monkeypatch.setattr("cloister.protocol.jws.verify_ed25519", lambda *_: None)
     assert verifying.judge({**proof, "theirs": [forged]}) == "fork"
+
+
+def _share(signer: Person, **over: Any) -> str:
+    """A letter that carries a key, from ``signer``'s device."""
+    dev = signer.dev
+    fixed = {"sph": _proof()["sph"], "iat": NOW, "jti": b64e(bytes(16))}
+    to = {"idR": Person("cy").handle, "dvR": Person("cy").dev.dv, "kem": "p384", "ct": b64e(bytes(145))}
+    return jws.sign("sph-p2p+1", {"kid": dev.dv}, {"k": "share", **fixed, "n": 1, **to, **over}, dev.signer)
+
+
+def _wrong_share(*shares: str) -> dict[str, Any]:
+    proof = _proof(code="C_KC_MISMATCH", shares=list(shares))
+    return {name: value for name, value in proof.items() if name not in ("mine", "theirs")}
+
+
+def test_a_share_that_held_a_wrong_key_names_who_signed_it(capfd: pytest.CaptureFixture[str]) -> None:
+    """CLT-017: signed by a member's device; what it holds is the word of the device that opened it."""
+    assert _check(_wrong_share(_share(Person("ada")))) == 8
+    shown = capfd.readouterr()
+    assert shown.out.startswith("Members of sphere sp-")
+    assert "nobody else can open them" in shown.err
+
+
+@pytest.mark.parametrize("weak", [False, True], ids=["", "control"])
+def test_a_share_that_somebody_else_signed_is_no_evidence(monkeypatch: pytest.MonkeyPatch, weak: bool) -> None:
+    """The control verifies no signature."""
+    head, body, _ = _share(Person("ada")).split(".")
+    forged = f"{head}.{body}.{'A' * 86}"
+    if weak:
+        monkeypatch.setattr("cloister.protocol.jws.verify_ed25519", lambda *_: None)
+        assert verifying.judge(_wrong_share(forged)) == "share"
+        return
+    for wrong in (
+        forged,
+        _share(Person("eve")),
+        _share(Person("ada"), n=7),
+        _share(Person("ada"), sph="sp-" + "A" * 43),
+    ):
+        with pytest.raises(ValueError, match=r"^$"):
+            verifying.judge(_wrong_share(wrong))
+    assert verifying.judge(_wrong_share()) == "nothing"
 
 
 @pytest.mark.parametrize(

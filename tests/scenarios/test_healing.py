@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from cloister.cli.commands import verifying
 from cloister.client import Client, keys
 from cloister.client.records import Finding
-from cloister.errors import UsageError
+from cloister.errors import NotFound, UsageError
 from cloister.sphere import share
 from tests.scenarios.world import World, harbour, sent, texts
 
@@ -79,6 +81,9 @@ async def test_a_wrong_key_is_kept_as_proof_and_told(w: World, monkeypatch: pyte
     said = _about_keys(await people["cy"].doctor(cy))
     assert (False, "bo signed another key 2 than this sphere's; the proof is kept", "C_KC_MISMATCH") in said
     assert cy.key_rows()[-1].holders == ("bo", "ada")
+    assert verifying.judge(json.loads(json.dumps(cy.evidence()))) == "share"
+    with pytest.raises(NotFound):
+        bo.evidence()
     await people["ada"].sync()
     await people["cy"].sync()
     said = _about_keys(await people["cy"].doctor(cy))

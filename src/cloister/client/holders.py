@@ -43,14 +43,23 @@ def names(ctx: Context, rep: Replica, n: int) -> tuple[str, ...]:
 
 def wrong(ctx: Context, rep: Replica) -> list[tuple[str, int]]:
     """(name, n) of signed shares that held another secret than epoch n's: kept here as proof (CLT-017)."""
+    found = set()
+    for compact in wrong_shares(ctx, rep):
+        letter = p2p.decode(compact)
+        owner = rep.known[1].owner_of(letter.kid)
+        found.add((people.name_of(ctx.store, rep.state, owner), int(letter.body["n"])))
+    return sorted(found, key=lambda one: (one[1], one[0]))
+
+
+def wrong_shares(ctx: Context, rep: Replica) -> list[str]:
+    """Those shares as they came, of devices that the log knows (CLT-017)."""
     found = []
     for _, row in ctx.store.rows("todo", "k LIKE 'evidence/%'"):
         if row.get("sph") != rep.sph or "jws" not in row:  # other evidence is about messages (CLT-037)
             continue
         try:
-            letter = p2p.decode(row["jws"])
-            owner = rep.known[1].owner_of(letter.kid)
+            rep.known[1].owner_of(p2p.decode(row["jws"]).kid)
         except CheckFailed:
             continue
-        found.append((people.name_of(ctx.store, rep.state, owner), int(letter.body["n"])))
-    return sorted(set(found), key=lambda one: (one[1], one[0]))
+        found.append(row["jws"])
+    return sorted(found)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from cloister.client import (
     commits,
+    holders,
     invited,
     joining,
     memory,
@@ -391,22 +392,24 @@ class Sphere(KeyActs, SettingActs):
         return digits.head_code(history.digest(history.seq))
 
     def evidence(self) -> dict[str, Any]:
-        """Exportable proof for the current stop, checkable without this client. NotFound if there is none."""
-        stop = self._rep.stop
-        if stop is None:
-            raise NotFound("nothing is stopped here")
-        ctx = self._ctx
-        found = dict(stop.data.get("evidence", {}))
+        """Exportable proof for the current stop, checkable without this client, with shares that held a wrong key
+        (CLT-017), which are kept without a stop too. NotFound if there is neither."""
+        stop, ctx = self._rep.stop, self._ctx
+        shares = holders.wrong_shares(ctx, self._rep)
+        if stop is None and not shares:
+            raise NotFound("nothing is stopped here, and nobody sent a wrong key")
+        found = dict(stop.data.get("evidence", {})) if stop is not None else {}
         common = int(found.get("common", MAX_PAST))
         past = ctx.store.all("SELECT jws FROM entry WHERE sph = ? AND seq <= ? ORDER BY seq", self.sph, common)
         attached = ctx.store.all("SELECT h, jws FROM attach WHERE sph = ?", self.sph)
         return {
             "v": 1,
             "kind": "cloister-evidence",
-            "code": stop.code,
-            "detail": stop.detail,
-            "at": stop.at,
+            "code": stop.code if stop is not None else "C_KC_MISMATCH",
+            "detail": stop.detail if stop is not None else "",
+            "at": stop.at if stop is not None else ctx.now(),
             "sph": self.sph,
+            "shares": shares,
             "past": [row[0] for row in past],
             **found,
             "attach": {**{b64e(bytes(h)): compact for h, compact in attached}, **found.get("attach", {})},

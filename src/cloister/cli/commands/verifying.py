@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,6 +129,10 @@ def evidence(shell: Shell, file: str) -> None:
         {"proves": verdict, "sphere": str(proof["sph"])},
         say(f"verify.proves-{verdict}", sph=escape(str(proof["sph"])[:9])),
     )
+    if verdict == "share":
+        shell.out.note(say("verify.share-only"))
+        shell.exit_code = STOPPED
+        return
     code = {"fork": "C_LOG_FORK", "invalid": "C_LOG_INVALID", "rollback": "C_LOG_ROLLBACK"}.get(verdict)
     if code is None:
         shell.out.note(say("verify.claim-only"))
@@ -142,8 +147,11 @@ def _stop(code: str) -> CloisterError:
 
 
 def judge(proof: Any) -> str:
-    """fork, invalid, rollback, claim or nothing: what the signed entries in ``proof`` show by themselves."""
-    from cloister.errors import CheckFailed, RelayError
+    """fork, invalid, rollback, share, claim or nothing: what the signed parts of ``proof`` show by themselves.
+
+    share: a device of the sphere signed a share; what it holds can be seen by the device alone that it was sealed to.
+    """
+    from cloister.errors import CheckFailed, CommitmentMismatch, RelayError
     from cloister.protocol import entry as entries
     from cloister.protocol import machine
     from cloister.protocol.encoding import b64d
@@ -152,7 +160,7 @@ def judge(proof: Any) -> str:
         raise ValueError
     if not isinstance(proof["sph"], str) or not isinstance(proof["code"], str):
         raise ValueError
-    if not all(isinstance(proof.get(side) or [], list) for side in ("past", "mine", "theirs")):
+    if not all(isinstance(proof.get(side) or [], list) for side in ("past", "mine", "theirs", "shares")):
         raise ValueError
     try:
         attached = {b64d(h): str(compact) for h, compact in dict(proof.get("attach", {})).items()}
@@ -170,6 +178,8 @@ def judge(proof: Any) -> str:
         return digests
 
     past, mine, theirs = proof.get("past", []), proof.get("mine"), proof.get("theirs")
+    if theirs is None and proof["code"] == CommitmentMismatch.code:
+        return "share" if _signed_shares(proof["sph"], past, attached, proof["shares"]) else "nothing"
     if theirs is None:
         return "claim" if proof["code"] else "nothing"
     try:
@@ -183,3 +193,29 @@ def judge(proof: Any) -> str:
     if any(a != b for a, b in zip(one, two, strict=False)):
         return "fork"
     return "rollback" if len(two) < len(one) else "nothing"
+
+
+def _signed_shares(sph: str, past: list[str], attached: Mapping[bytes, str], shares: list[str]) -> bool:
+    """Whether every share is one that a device of the log signed, of an epoch of the log. Raises ValueError."""
+    from cloister.errors import CheckFailed, RelayError
+    from cloister.protocol import entry as entries
+    from cloister.protocol import jws, machine, p2p
+    from cloister.protocol.history import History
+
+    try:
+        first, *more = [entries.decode(compact) for compact in past]
+        state = machine.genesis(first)
+        log = History(state)
+        for one in more:
+            state = machine.apply(state, one, attached)
+            log.append(state)
+        if state.sph != sph:
+            raise ValueError
+        for letter in map(p2p.decode, shares):
+            jws.verify_ed25519(letter.envelope, log.key_of(letter.kid))
+            if letter.k != "share" or letter.sph != sph:
+                raise ValueError
+            log.epoch(letter.body["n"])
+    except (CheckFailed, RelayError):
+        raise ValueError from None
+    return bool(shares)
