@@ -85,6 +85,10 @@ def links() -> list[Case]:
         "public-short": f"https://chat.example/p#{SPH}~1",
         "public-bare": f"https://chat.example/p#{SPH}",
         "long": f"https://chat.example/j#{'x' * 1100}",
+        "space-before": " " + text,
+        "line-after": text + "\n",
+        "separator-before": "\u001c" + text,
+        "line-separator-after": text + "\u2028",
     }
     return out + [bad(f"inv-link-{n}", "INV-003", "link-parse", {"text": t}, FORMAT) for n, t in wrong.items()]
 

@@ -83,7 +83,7 @@ def parse(text: str) -> Link:
     """Read a link (INV-003, INV-004). Raises FormatError, whose detail never holds a part of the link."""
     if len(text) > MAX_LINK:
         raise FormatError("link too long")
-    place, mark, fragment = text.strip().partition("#")
+    place, mark, fragment = text.partition("#")
     origin, page = place[:-2], place[-2:]
     parts = fragment.split("~")
     if not mark or not _ORIGIN.fullmatch(origin) or not _SPH.fullmatch(parts[0]):
