@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cloister.account import password
-from cloister.client import Client, inbox, invited, keys
+from cloister.client import Client, inbox, invited, keys, people
 from cloister.client.events import Invited
 from cloister.errors import Forbidden, NotFound, UsageError
 from cloister.protocol.encoding import b64e
@@ -82,6 +82,24 @@ async def test_another_with_the_same_link_is_asked_about(w: World) -> None:
     await ada.sync()
     assert [p.name for p in ada.sphere("board").people()] == ["ada"]
     assert [one.name for one in await ada.sphere("board").requests()] == ["cy"]
+
+
+async def test_the_same_person_under_another_identity_is_asked_about(w: World) -> None:
+    """CLT-053, CLT-022: somebody with another identity key of the person comes by the letter: a person looks first."""
+    ada, bo = await _board(w)
+    await ada.sphere("board").invite(to="bo")
+    await bo.sync()
+    await bo.accept_invitation(bo.invitations()[0].id)
+    store, known = ada.context.store, people.pin(ada.context.store, bo.account.id)["thumb"]
+    with store.step():
+        people.put_pin(store, bo.account.id, thumb=b64e(bytes(32)))
+    await ada.sync()
+    assert [one.name for one in await ada.sphere("board").requests()] == ["bo"]
+    assert [p.name for p in ada.sphere("board").people()] == ["ada"]
+    with store.step():
+        people.put_pin(store, bo.account.id, thumb=known)
+    await ada.sync()
+    assert {p.name for p in ada.sphere("board").people()} == {"ada", "bo"}
 
 
 async def test_declined_and_closed_ones_do_not_come_back(w: World) -> None:

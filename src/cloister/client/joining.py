@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from cloister.client import commits, enrol, keys, logbook, memory, organisation, stops
+from cloister.client import commits, enrol, keys, logbook, memory, organisation, people, stops
 from cloister.client.context import Context
 from cloister.client.events import Admitted, JoinRequested
 from cloister.client.records import Pending, Request
@@ -29,6 +29,7 @@ from cloister.errors import (
 from cloister.protocol import digits, jws
 from cloister.protocol import join as joins
 from cloister.protocol.encoding import b64d, b64e
+from cloister.protocol.ids import Jwk, thumbprint
 from cloister.protocol.roles import KEM_RANK, RANK
 from cloister.protocol.state import Invite, SphereState
 from cloister.sphere import compose, invitation
@@ -292,10 +293,11 @@ async def admit(ctx: Context, rep: Replica, h: str, *, confirmed: bool, role: st
     return asked.id
 
 
-def _meant(ctx: Context, invite: Invite, who: str) -> bool:
-    """Whether this account made the invitation for that very person (CLT-053)."""
+def _meant(ctx: Context, invite: Invite, who: str, ik: Jwk) -> bool:
+    """Whether this account made the invitation for that very person, who asks under the identity known (CLT-053)."""
     kept = ctx.store.get("invites", {}).get(b64e(invite.jti))
-    return kept is not None and kept.get("for") == who
+    known = people.pin(ctx.store, who).get("thumb") == b64e(thumbprint(ik))
+    return kept is not None and kept.get("for") == who and known
 
 
 def _may_promise(state: SphereState, invite: Invite) -> bool:
@@ -314,7 +316,8 @@ async def auto_admit(ctx: Context, rep: Replica) -> int:
         invite = _open_invite(rep.known[0], row["jws"], ctx.now()) if row else None
         if invite is None or not one.by_link or not _may_promise(rep.known[0], invite):
             continue
-        if invite.admit == "auto" or _meant(ctx, invite, one.id):
+        ik = jws.decode(row["jws"], joins.TYP).body["ik"] if row else {}
+        if invite.admit == "auto" or _meant(ctx, invite, one.id, ik):
             try:
                 await admit(ctx, rep, one.hash, confirmed=False)
             except (CheckFailed, RelayError, Unreachable, NotFound, UsageError):

@@ -12,6 +12,7 @@ import {
 } from "../errors.ts";
 import { safetyNumber } from "../protocol/digits.ts";
 import { b64e } from "../protocol/encoding.ts";
+import { type Jwk, thumbprint } from "../protocol/ids.ts";
 import * as joins from "../protocol/join.ts";
 import { decode as decodeEnvelope } from "../protocol/jws.ts";
 import { KEMS, rank } from "../protocol/roles.ts";
@@ -336,9 +337,11 @@ export async function admit(
   return asked;
 }
 
-/** Whether this account made the invitation for that very person (CLT-053). */
-async function meant(ctx: Context, { jti }: Invite, who: string): Promise<boolean> {
-  return (await meta<Record<string, { for?: string }>>(ctx.store, "invites", {}))[jti]?.for === who;
+/** Whether this account made the invitation for that very person, who asks under the identity known (CLT-053). */
+async function meant(ctx: Context, { jti }: Invite, who: string, compact: string): Promise<boolean> {
+  const ik = decodeEnvelope(compact, TYP).body["ik"] as unknown as Jwk;
+  const known = (await ctx.store.get<Pin>("pin", who))?.thumb === b64e(thumbprint(ik));
+  return known && (await meta<Record<string, { for?: string }>>(ctx.store, "invites", {}))[jti]?.for === who;
 }
 
 /**
@@ -354,8 +357,8 @@ export async function autoAdmit(ctx: Context, sph: string): Promise<number> {
     const row = await ctx.store.get<Foreign>("request", one.hash);
     const present = known(rep).state;
     const invite = row === undefined ? undefined : openInvite(present, row.jws, now(ctx));
-    if (!one.byLink || invite === undefined || !adds(present, invite.by)) continue;
-    if (invite.admit !== "auto" && !(await meant(ctx, invite, one.id))) continue;
+    if (row === undefined || !one.byLink || invite === undefined || !adds(present, invite.by)) continue;
+    if (invite.admit !== "auto" && !(await meant(ctx, invite, one.id, row.jws))) continue;
     try {
       await admit(ctx, sph, one.hash, { confirmed: false, role: "member" });
     } catch (error) {

@@ -9,6 +9,7 @@ import { replica } from "../../src/client/context.ts";
 import * as inbox from "../../src/client/inbox.ts";
 import * as invited from "../../src/client/invited.ts";
 import * as keys from "../../src/client/keys.ts";
+import * as people from "../../src/client/people.ts";
 import * as spheres from "../../src/client/sphere.ts";
 import { cursor, move, setMeta } from "../../src/client/store.ts";
 import { b64e } from "../../src/protocol/encoding.ts";
@@ -66,6 +67,21 @@ test("whoever else asks by the link waits for a person", async () => {
   await sync(ada);
   expect((await spheres.people(ada.ctx, board)).map((person) => person.name)).toEqual(["ada"]);
   expect((await spheres.requests(ada.ctx, board)).map((request) => request.name)).toEqual(["cy"]);
+});
+
+test("the same person under another identity waits for a person (CLT-022)", async () => {
+  await spheres.invite(ada.ctx, board, { ...ONE, to: idOf(bo) });
+  await sync(bo);
+  const letter = (await invited.waiting(bo.ctx)).find((one) => one.sph === board);
+  await spheres.acceptInvitation(bo.ctx, letter!.id);
+  const { thumb } = (await ada.ctx.store.get<{ thumb: string }>("pin", idOf(bo)))!;
+  const pinned = (changed: string) => ada.ctx.store.step((tx) => people.putPin(tx, idOf(bo), { thumb: changed }));
+  await pinned(b64e(new Uint8Array(32)));
+  await sync(ada);
+  expect((await spheres.people(ada.ctx, board)).map((person) => person.name)).toEqual(["ada"]);
+  await pinned(thumb);
+  await sync(ada);
+  expect((await spheres.people(ada.ctx, board)).map((person) => person.name).sort()).toEqual(["ada", "bo"]);
 });
 
 /** A letter of one member, given to another as a relay would. */
