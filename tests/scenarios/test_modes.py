@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from cloister.client import Sphere
+from cloister.client import Sphere, memory, modes, questions
 from cloister.client.events import ItemHeld, ModeChanged
 from cloister.errors import Forbidden
 from cloister.protocol.encoding import b64d
@@ -16,6 +16,34 @@ from tests.scenarios.world import World, harbour, hear, sent, texts, waits
 
 def _metas(sphere: Sphere) -> list[dict[str, object]]:
     return [one.body for one in sphere.log() if one.op == "meta"]
+
+
+@pytest.mark.parametrize("weak", [False, True], ids=["", "control"])
+async def test_a_switch_is_answered_once_for_all_devices(w: World, monkeypatch: pytest.MonkeyPatch, weak: bool) -> None:
+    """CLT-042: whoever answered on one device, or made the switch there, is not asked on another; a later switch asks
+    again. The control takes any answer, and sends openly what nobody was asked about."""
+    people = await w.sphere_of("ada", "bo")
+    ada, bo = harbour(people["ada"]), harbour(people["bo"])
+    phone = await w.second_device("bo", "bo-phone")
+    desk = await w.second_device("ada", "ada-desk")
+    for client in (phone, desk):
+        await client.sync()
+    await ada.set_mode("open")
+    for client in (*people.values(), desk, phone):
+        await client.sync()
+    assert harbour(desk).info.switched is None
+    assert harbour(phone).info.switched is not None
+    await bo.accept_mode("open")
+    await people["bo"].sync()
+    await phone.sync()
+    assert harbour(phone).info.switched is None
+    sent(await harbour(phone).send("Seen on the other one"))
+    await ada.set_mode("e2ee")
+    await ada.set_mode("open")
+    if weak:
+        monkeypatch.setattr(modes, "_answer", lambda rep: memory.setting(phone.context, f"mode.{rep.sph}"))
+    await phone.sync()
+    assert (harbour(phone).info.switched is None) is weak
 
 
 async def test_off_and_on_again(w: World) -> None:
@@ -124,8 +152,8 @@ async def test_words_of_a_removal_are_asked_about_as_well(w: World) -> None:
     assert texts(people["ada"]) == []
 
 
-async def test_the_relay_takes_only_what_the_mode_allows(w: World) -> None:
-    """CHN-004, RUN-007: a clear text in an encrypted sphere, and one whose policy forbids it, go nowhere."""
+async def test_what_may_not_go_in_clear_any_more_stays_here(w: World) -> None:
+    """CLT-016, MSG-008: a text that may not go in clear any more is kept here, and not even the relay sees it."""
     people = await w.sphere_of("ada", "bo")
     ada = harbour(people["ada"])
     await ada.set_policy(plaintext=True)
@@ -134,13 +162,32 @@ async def test_the_relay_takes_only_what_the_mode_allows(w: World) -> None:
     waits(await harbour(people["bo"]).send("Openly, while it may be", openly=True))
     await ada.set_policy(plaintext=False)
     w.network("bo").up = True
+    since = len(w.network("bo").log)
     await people["bo"].sync()
     (item,) = people["bo"].outbox()
-    assert (item.state, item.code) == ("failed", "E_BAD_FORMAT")
+    assert (item.state, item.code) == ("failed", "E_FORBIDDEN")
+    assert ("POST", f"/v1/spheres/{ada.sph}/messages") not in w.network("bo").log[since:]
     await people["ada"].sync()
     assert texts(people["ada"]) == []
     rows = Insider(people["ada"]).ctx.store.all("SELECT jws FROM message")
     assert all(json.loads(b64d(row[0].split(".")[0]))["enc"] == "A256GCM" for row in rows)
+
+
+async def test_the_relay_takes_only_what_the_mode_allows(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CHN-004, RUN-007: the same from a program that does not look: the relay takes it from nobody."""
+    people = await w.sphere_of("ada", "bo")
+    ada = harbour(people["ada"])
+    await ada.set_policy(plaintext=True)
+    await people["bo"].sync()
+    w.network("bo").up = False
+    waits(await harbour(people["bo"]).send("Openly, while it may be", openly=True))
+    await ada.set_policy(plaintext=False)
+    w.network("bo").up = True
+    monkeypatch.setattr(questions, "allowed", lambda *_: True)
+    await people["bo"].sync()
+    assert [(one.state, one.code) for one in people["bo"].outbox()] == [("failed", "E_BAD_FORMAT")]
+    await people["ada"].sync()
+    assert texts(people["ada"]) == []
 
 
 async def test_a_title_somebody_else_sets_is_read(w: World) -> None:

@@ -19,6 +19,7 @@ from cloister.client import (
     keys,
     logbook,
     memory,
+    modes,
     outbox,
     patience,
     queue,
@@ -160,6 +161,7 @@ async def _sphere(ctx: Context, sph: str, tally: Tally) -> None:
     if rep.status != "active":
         return
     expiry.sweep(ctx, rep)
+    modes.exchange(ctx, rep)
     with ctx.store.step() as events:
         keys.use_slots(ctx, rep, events)
     await inbox.ask_heads(ctx, rep)

@@ -23,6 +23,7 @@ import * as keys from "./keys.ts";
 import { writer } from "./locks.ts";
 import * as logbook from "./logbook.ts";
 import * as memory from "./memory.ts";
+import * as modes from "./modes.ts";
 import * as outbox from "./outbox.ts";
 import * as queue from "./queue.ts";
 import type { SyncReport } from "./records.ts";
@@ -158,6 +159,7 @@ async function inStep(ctx: Context, sph: string, counted: Tally): Promise<void> 
   rep = await replica(ctx, sph);
   if (statusOf(rep) !== "active") return;
   await expiry.sweep(ctx, rep);
+  await modes.exchange(ctx, sph);
   await ctx.store.step((tx) => keys.useSlots(ctx, rep, tx));
   await inbox.askHeads(ctx, await replica(ctx, sph));
   await revokeEverywhere(ctx, await replica(ctx, sph));
