@@ -37,9 +37,8 @@ def decode(compact: str) -> Letter:
     """Decode a letter; a kind this version does not know is no error here (LOG-025). Raises FormatError."""
     envelope = jws.decode(compact, TYP)
     body = envelope.body
-    return Letter(
-        envelope, body["k"], envelope.header["kid"], body["sph"], b64d(body["jti"]), body["iat"], body.get("dvR"), body
-    )
+    to = body.get("dvR") if body["k"] in jws.P2P else None  # nobody has looked at the members of a later kind
+    return Letter(envelope, body["k"], envelope.header["kid"], body["sph"], b64d(body["jti"]), body["iat"], to, body)
 
 
 def verify(letter: Letter, sender: Device) -> None:
