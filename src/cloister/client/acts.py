@@ -173,7 +173,7 @@ async def revoke_device(
     elif ctx.mkv <= pending["mkv"]:
         await _new_master(ctx, proven, log)
     with ctx.store.step():
-        ctx.store.put("revoked", sorted({*ctx.store.get("revoked", []), dv}))
+        ctx.store.put("revoked", sorted(memory.revoked(ctx) | {dv}))
         ctx.store.put("revoking", None)
         ctx.store.put("state_dirty", True)
     return vault

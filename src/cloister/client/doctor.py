@@ -60,7 +60,7 @@ def _account(ctx: Context) -> list[Finding]:
     rows = [Finding("account", ctx.dv in log.devices, f"{ctx.login}, {len(log.devices)} active devices")]
     if ctx.store.get("retired"):
         rows.append(Finding("device", False, "a copy of this device has spoken", "L_RETIRED"))
-    if ctx.dv in ctx.store.get("revoked", []):
+    if ctx.dv in memory.revoked(ctx):
         rows.append(Finding("device", False, "this device was removed: a signed entry says so", "L_REVOKED"))
     elif ctx.store.get(removal.SHUT_OUT):
         said = "the server takes this device no more; no signed entry that it shows says why"

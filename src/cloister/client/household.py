@@ -241,7 +241,7 @@ class Household:
         """Whether the open device is of no more use: copied, revoked, or its enrolment was never finished."""
         store = self.context.store
         unfinished = store.get("klog") is None
-        return unfinished or bool(store.get("retired")) or self.context.dv in store.get("revoked", [])
+        return unfinished or bool(store.get("retired")) or self.context.dv in memory.revoked(self.context)
 
     async def _carry(self, old: Vault, password: str) -> enrol.Kept | None:
         try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from cloister.client import memory
 from cloister.client.context import Context
 from cloister.client.replica import Replica
 from cloister.errors import AuthFailed, CheckFailed, DeviceRevoked, RelayError, Unreachable, VersionTooOld
@@ -38,14 +39,14 @@ async def session(ctx: Context) -> str:
 
 async def proven(ctx: Context) -> bool:
     """Whether a verified entry removes this device; what is found is kept."""
-    if ctx.dv in ctx.store.get("revoked", []):
+    if ctx.dv in memory.revoked(ctx):
         return True
     for sph, note in ctx.store.rows("sphere"):
         if note["status"] != "active":
             continue
         rep = ctx.replica(sph)
         if rep.state is not None and rep.state.mode == "public" and await _shown(ctx, rep):
-            ctx.store.put("revoked", sorted({*ctx.store.get("revoked", []), ctx.dv}))
+            ctx.store.put("revoked", sorted(memory.revoked(ctx) | {ctx.dv}))
             return True
     return False
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from cloister.client import intake, keys, places
+from cloister.client import intake, keys, memory, places
 from cloister.client.context import Context
 from cloister.client.replica import Replica
 from cloister.errors import Forbidden, FormatError, RelayError
@@ -104,7 +104,7 @@ def _holders(ctx: Context, rep: Replica, dv: str, before: set[str]) -> list[str]
     """Whom to ask: the author's device, the author's others, own ones, then who has been here longest; those who were
     asked before come last."""
     state, history = rep.known
-    author, revoked = history.owner_of(dv), set(ctx.store.get("revoked", []))
+    author, revoked = history.owner_of(dv), memory.revoked(ctx)
 
     def order(device: Device) -> tuple[bool, bool, bool, bool, int]:
         own = device.owner != ctx.id
@@ -119,7 +119,7 @@ async def answer(ctx: Context, rep: Replica, asked: Letter) -> int:
 
     Nothing that retention lets go, nothing that was not taken here, and no more than the bound.
     """
-    if asked.kid in ctx.store.get("revoked", []):
+    if asked.kid in memory.revoked(ctx):
         return 0
     now, sent = ctx.now(), 0
     rows = {dv: row for dv, row in rep.note.get("resent", {}).items() if now - row["at"] < keys.ASK_AGAIN}

@@ -5,7 +5,7 @@ Spec: CLT-017, CLT-041, CLT-043, CLT-052, CLT-060.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from cloister.client import (
     export,
@@ -41,10 +41,13 @@ class KeyActs(SphereBase):
         """Ask holders for missing keys; returns the names of those asked."""
         ctx = self._ctx
         async with ctx.profile.writer(self.sph):
-            asked = await keys.ask(ctx, self._rep, ns, again=True)
+            return self._owners(await keys.ask(ctx, self._rep, ns, again=True))
+
+    def _owners(self, dvs: Iterable[str]) -> list[str]:
+        """The names of those whose devices these are, each once."""
         state = self._state
-        owners = dict.fromkeys(state.devices[dv].owner for dv in asked)
-        return [people.name_of(ctx.store, state, owner) for owner in owners]
+        owners = dict.fromkeys(state.devices[dv].owner for dv in dvs)
+        return [people.name_of(self._ctx.store, state, owner) for owner in owners]
 
     def older_keys(self) -> list[int]:
         """Epochs of rows from before this member's time: the history policy does not give their keys. Newest first."""
@@ -54,9 +57,7 @@ class KeyActs(SphereBase):
         """Ask people who may say yes for keys the policy does not give (CLT-041); returns the names of those asked."""
         ctx = self._ctx
         async with ctx.profile.writer(self.sph):
-            asked = await older.ask(ctx, self._rep)
-        state = self._state
-        return [people.name_of(ctx.store, state, o) for o in dict.fromkeys(state.devices[dv].owner for dv in asked)]
+            return self._owners(await older.ask(ctx, self._rep))
 
     def wishes(self) -> list[KeyWish]:
         """Members who ask for older keys than the policy gives, and wait for this person's yes (CLT-041)."""
@@ -97,9 +98,7 @@ class KeyActs(SphereBase):
         """Ask members for missing messages now, whenever they were last asked; returns the names of those asked."""
         ctx = self._ctx
         async with ctx.profile.writer(self.sph):
-            asked = await resend.ask(ctx, self._rep, again=True)
-        state = self._state
-        return [people.name_of(ctx.store, state, o) for o in dict.fromkeys(state.devices[dv].owner for dv in asked)]
+            return self._owners(await resend.ask(ctx, self._rep, again=True))
 
     def handover(self) -> Handover:
         """Keys handed over between connected devices (LIVE-001)."""

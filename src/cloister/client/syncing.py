@@ -280,7 +280,7 @@ async def revoke_everywhere(ctx: Context, rep: Replica) -> None:
     """An own device that was revoked anywhere is revoked here too, with a new key (CLT-007)."""
 
     def gone(now: Replica) -> list[str]:
-        state, revoked = now.known[0], set(ctx.store.get("revoked", []))
+        state, revoked = now.known[0], memory.revoked(ctx)
         return [d.dv for d in state.devices_of(ctx.id) if d.dv in revoked and d.dv != ctx.dv]
 
     def make(now: Replica) -> list[compose.Intent]:
