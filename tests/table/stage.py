@@ -16,17 +16,21 @@ from typing import Any
 import pytest
 
 from cloister import crypto
-from cloister.client import Client, keys, logbook
+from cloister.account import devices
+from cloister.account import keys as account_keys
+from cloister.account.keys import DeviceKeys
+from cloister.client import Client, keys, logbook, signing
 from cloister.errors import CheckFailed, CloisterError, RelayError, VersionTooOld
 from cloister.protocol import entry as entries
-from cloister.protocol import machine
+from cloister.protocol import jws, machine
 from cloister.protocol.encoding import b64d, b64e
 from cloister.protocol.entry import Entry
+from cloister.protocol.roles import RANK
 from cloister.protocol.state import SphereState
 from cloister.sphere import compose
 from cloister.sphere.compose import Author
 from tests.hostile.world import ADDRESSES, HostileWorld
-from tests.scenarios.world import harbour
+from tests.scenarios.world import PASSWORD, harbour
 
 # name -> role. ``none``, ``banned`` were members once, ``stranger`` never.
 CAST = {
@@ -38,12 +42,15 @@ CAST = {
     "hal": "member",
     "di": "guest",
     "lee": "guest",
+    "max": "member",
     "ed": "none",
     "fay": "banned",
     "gus": "stranger",
 }
 AUTHORS = ("ada", "bo", "cy", "di", "ed", "fay", "gus")
 READER = "hal"
+# Who goes when somebody has to: no operation of the table is about this one.
+GOES = "max"
 
 
 class _Yes(dict[str, Callable[[Any], bool]]):
@@ -59,12 +66,11 @@ class Stage:
 
     hw: HostileWorld
     people: dict[str, Client]
+    sph: str
     invites: dict[str, bytes] = field(default_factory=dict)
     asked: str = ""
-
-    @property
-    def sph(self) -> str:
-        return harbour(self.people["ada"]).sph
+    iks: dict[str, bytes] = field(default_factory=dict)
+    second: dict[str, DeviceKeys] = field(default_factory=dict)  # active in the log, and used by nobody
 
     def id(self, name: str) -> str:
         return self.people[name].account.id
@@ -79,6 +85,11 @@ class Stage:
     @property
     def state(self) -> SphereState:
         return self.people["ada"].context.replica(self.sph).known[0]
+
+    def new_device(self, name: str) -> tuple[DeviceKeys, str]:
+        """A device nobody knows yet, certified by the person's own identity key."""
+        device = account_keys.new_device(crypto.random_bytes)
+        return device, devices.certify(self.iks[name], self.id(name), device, self.state.iat)
 
     # commits nobody may make -------------------------------------------------------------------------------------
     def commit(self, name: str, *intents: Any) -> dict[str, Any]:
@@ -96,27 +107,38 @@ class Stage:
         body: dict[str, Any] = made.commit.as_json()
         return body if inside else self.signed_by(name, body)
 
-    def raw(self, name: str, op: str, content: dict[str, Any]) -> dict[str, Any]:
-        """A commit of one entry, of any content."""
-        state, ctx = self.state, self.people[name].context
-        one = entries.make(
-            ctx.sign, ctx.dv, op, content, max(ctx.now(), state.iat), sph=state.sph, seq=state.seq + 1,
-            prev=state.digest, ep=state.ep,
-        )  # fmt: skip
-        base = {"seq": state.seq, "h": b64e(state.digest)}
-        return {"idem": b64e(crypto.random_bytes(16)), "sph": state.sph, "base": base, "entries": [one], "wraps": []}
+    def raw(self, name: str, op: str, content: dict[str, Any], device: DeviceKeys | None = None) -> dict[str, Any]:
+        """A commit of one entry, of any content; signed by ``device`` or the person's own."""
+        return self._body([self._entry(name, op, content, self.state.ep, self.state, device)])
 
     def signed_by(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The same entries under another device's name and signature."""
-        ctx, prev, made = self.people[name].context, self.state.digest, []
-        for compact in body["entries"]:
-            one = entries.decode(compact)
-            again = entries.make(
-                ctx.sign, ctx.dv, one.op, dict(one.body), one.iat, sph=self.sph, seq=one.seq, prev=prev, ep=one.ep
-            )
-            made.append(again)
-            prev = entries.decode(again).digest
-        return {**body, "entries": made, "idem": b64e(crypto.random_bytes(16))}
+        """The same entries at the head, under another device's name and signature."""
+        on: SphereState | Entry = self.state
+        made = []
+        for one in map(entries.decode, body["entries"]):
+            made.append(self._entry(name, one.op, dict(one.body), one.ep, on))
+            on = entries.decode(made[-1])
+        return {**body, **self._body(made), "wraps": body["wraps"]}
+
+    def behind(
+        self, first: dict[str, Any], name: str, op: str, content: dict[str, Any], ep: int, device: DeviceKeys | None
+    ) -> dict[str, Any]:
+        """The first entry of a commit, and directly after it one by somebody."""
+        before = entries.decode(first["entries"][0])
+        return self._body([before.compact, self._entry(name, op, content, ep, before, device)])
+
+    def _entry(
+        self, name: str, op: str, content: dict[str, Any], ep: int, on: SphereState | Entry,
+        device: DeviceKeys | None = None,
+    ) -> str:  # fmt: skip
+        ctx = self.people[name].context
+        kid, sign = (device.dv, jws.device_signer(device.dk_seed)) if device else (ctx.dv, ctx.sign)
+        now = max(ctx.now(), on.iat)
+        return entries.make(sign, kid, op, content, now, sph=self.sph, seq=on.seq + 1, prev=on.digest, ep=ep)
+
+    def _body(self, made: list[str]) -> dict[str, Any]:
+        base = {"seq": self.state.seq, "h": b64e(self.state.digest)}
+        return {"idem": b64e(crypto.random_bytes(16)), "sph": self.sph, "base": base, "entries": made, "wraps": []}
 
     # what they answer --------------------------------------------------------------------------------------------
     async def relay_says(self, name: str, body: dict[str, Any]) -> str:
@@ -154,7 +176,7 @@ class Stage:
 
     def judged(self, body: dict[str, Any]) -> str:
         """What the rules alone say, for entries that may stand: nothing is stored anywhere."""
-        state = self.people[READER].context.replica(self.sph).known[0]
+        state = self.state
         attached = {b64d(h): one for h, one in body.get("attach", {}).items()}
         try:
             for compact in body["entries"]:
@@ -201,7 +223,9 @@ async def stage(hw: HostileWorld) -> Stage:
     people["gus"] = await hw.join("gus", await sphere.invite())
     (request,) = await sphere.requests()
     await sphere.set_policy(join="any")
-    made = Stage(hw, people, asked=people["ada"].context.store.row("request", request.hash)["jws"])  # type: ignore[index]
+    row = people["ada"].context.store.row("request", request.hash)
+    assert row is not None
+    made = Stage(hw, people, sphere.sph, asked=row["jws"])
     for name in ("kim", "hal"):
         await people[name].sync()
     await sphere.set_role("kim", "admin")
@@ -215,6 +239,22 @@ async def stage(hw: HostileWorld) -> Stage:
             await sphere.set_role(name, role)
     await sphere.remove("ed")
     await sphere.remove("fay", ban=True)
+    for name in AUTHORS:
+        made.iks[name] = await _identity_key(people[name], PASSWORD.format(name))
+        if CAST[name] in RANK:
+            await people[name].sync()
+            made.second[name], cert = made.new_device(name)
+            body = made.raw(name, "device", {"act": "add", "cert": cert}, made.second[name])
+            assert await made.relay_says(name, body) == ""
+            await people["ada"].sync()
     for name in CAST:
         await people[name].sync()
     return made
+
+
+async def _identity_key(client: Client, password: str) -> bytes:
+    """The scalar that an account keeps under its password."""
+    ctx = client.context
+    realm = b64d((await ctx.relay.server()).realm)
+    proven = await signing.prove(ctx.relay, ctx.rng, ctx.login, password, realm)
+    return (await signing.open_roots(ctx.relay, proven)).ik

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
+from collections.abc import Callable
+from inspect import isawaitable
 from typing import Any
 
 import pytest
 
+from cloister.errors import CloisterError
 from cloister.protocol import entry, join, jws, machine
 from cloister.protocol.encoding import b64d, b64e
 from cloister.protocol.ids import jwk_public
 from cloister.server.core import Relay
 from cloister.sphere import compose, invitation
 from tests.crowd import Bot, body_of
+from tests.hostile.world import HostileWorld
+from tests.scenarios.world import harbour
 from tests.server.test_matrix import TABLE, Stage, _request, stage
 from tests.server.test_spheres import FORBIDDEN
 from tests.table.stage import _Yes
@@ -176,3 +182,30 @@ async def _admit(at: Stage, name: str, request: str, jti: bytes) -> tuple[int, s
     }  # fmt: skip
     answer = await at.kit.ask("POST", f"/v1/spheres/{state.sph}/commits", body, as_=owner)
     return answer.status, str(json.loads(answer.body).get("code", ""))
+
+
+async def test_a_new_device_that_has_read_no_log_yet_says_so_in_every_act(hw: HostileWorld) -> None:
+    """CLT-005: the account's state names a sphere whose log this device could not read yet."""
+    people = await hw.sphere_of("ada")
+    hw.network("ada-phone").lose("request", "GET", "/log")
+    phone = await hw.second_device("ada", "ada-phone")
+    waiting = phone.sphere(harbour(people["ada"]).sph)
+    assert waiting.info.status == "asked"
+    acts: list[Callable[[], Any]] = [
+        waiting.requests, waiting.rotate, waiting.checkpoint, waiting.people, waiting.head_code, waiting.key_rows,
+        waiting.leave, waiting.invite, waiting.ask_keys, waiting.ask_older, waiting.missing, waiting.ask_messages,
+        waiting.older_keys, waiting.log, waiting.handover, lambda: waiting.send("Hello"),
+        lambda: waiting.set_meta(title="Mine"), lambda: waiting.set_mode("open"), lambda: waiting.set_policy(T=3600),
+        lambda: waiting.save_keys("a long enough passphrase 4711"), lambda: waiting.set_custody("device"),
+    ]  # fmt: skip
+    said = Counter[str]()
+    for act in acts:
+        try:
+            done = act()
+            if isawaitable(done):
+                await done
+            said[""] += 1
+        except CloisterError as refusal:
+            said[refusal.code] += 1
+    assert said.keys() <= {"", "C_NOT_MEMBER", "L_USAGE"}
+    assert said["C_NOT_MEMBER"] > len(acts) / 2
