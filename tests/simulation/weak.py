@@ -9,6 +9,10 @@ from typing import Any
 from cloister.client import commits as client_commits
 from cloister.client import intake, outbox, resend
 from cloister.client import live as live_module
+from cloister.protocol import chain
+from cloister.protocol.commit import Commit, settle
+from cloister.protocol.state import SphereState
+from cloister.server import commits, core
 
 
 def holes_are_skipped() -> Iterator[None]:
@@ -67,11 +71,46 @@ def cursor_moves_alone() -> Iterator[None]:
     client_commits.take_items = real
 
 
+def commits_are_not_compared() -> Iterator[None]:
+    """A relay without compare-and-swap: a commit is judged at the head it names and appended to whatever the head is
+    by now, and nothing else keeps two entries of one number apart (STR-004)."""
+    judge, stands, opened = commits.judge, commits._still_stands, core.Relay.open
+    heads: dict[tuple[int, bytes], SphereState] = {}
+
+    def anywhere(before: SphereState | None, account: str, commit: Commit, now: int) -> list[SphereState]:
+        if before is not None:
+            heads[before.seq, before.digest] = before
+        return judge(heads.get(commit.base, before) if commit.base else before, account, commit, now)
+
+    def always(batch: Any, account: str, sphere: Any, commit: Commit, states: list[SphereState], clock: float) -> None:
+        settle(states, commit, commits.ChainHeads(batch.spheres, batch.conn, sphere))
+
+    def unguarded(relay: core.Relay) -> None:
+        opened(relay)
+        with relay.store.writing.begin() as conn:
+            conn.exec_driver_sql("DROP INDEX ix_item_entry")
+
+    commits.judge, commits._still_stands, core.Relay.open = anywhere, always, unguarded  # type: ignore[method-assign]
+    yield
+    commits.judge, commits._still_stands, core.Relay.open = judge, stands, opened  # type: ignore[method-assign]
+
+
+def messages_are_not_compared() -> Iterator[None]:
+    """A relay that appends a message without looking at its chain: what arrives twice is stored twice (STR-008)."""
+    stored, linked = commits._stored, chain.linked
+    commits._stored = lambda *_: None
+    chain.linked = lambda *_: None
+    yield
+    commits._stored, chain.linked = stored, linked
+
+
 WEAK: dict[str, Callable[[], Iterator[None]]] = {
     "holes": holes_are_skipped,
     "unsealed": seal_forgotten,
     "late-answer": late_answer_is_a_new_message,
     "cursor": cursor_moves_alone,
+    "commits": commits_are_not_compared,
+    "repeats": messages_are_not_compared,
 }
 
 
