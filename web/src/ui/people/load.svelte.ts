@@ -13,7 +13,9 @@ export interface Loaded<T> {
 
 /** Reads at once and after every event of `sph`; call while a component is being made. */
 export function load<T>(sph: () => string, read: (sph: string) => Promise<T>): Loaded<T> {
-  const state = $state<{ value: T | undefined; failure: unknown }>({ value: undefined, failure: undefined });
+  // Records as they came: what is handed back to the worker has to be none of the page's own making.
+  let value = $state.raw<T>();
+  let failure = $state.raw<unknown>();
   let turn = 0;
   let wanted = false;
   let busy = false;
@@ -28,10 +30,10 @@ export function load<T>(sph: () => string, read: (sph: string) => Promise<T>): L
       wanted = false;
       const mine = turn;
       try {
-        const value = await read(sph());
-        if (mine === turn) Object.assign(state, { value, failure: undefined });
+        const found = await read(sph());
+        if (mine === turn) [value, failure] = [found, undefined];
       } catch (thrown) {
-        if (mine === turn) state.failure = thrown;
+        if (mine === turn) failure = thrown;
       }
     } while (wanted);
     busy = false;
@@ -43,7 +45,7 @@ export function load<T>(sph: () => string, read: (sph: string) => Promise<T>): L
   $effect(() => {
     const one = sph();
     turn += 1;
-    state.value = undefined;
+    value = undefined;
     again();
     return on(one, (event) => {
       if (event.event !== "NoticesPlaced") again();
@@ -51,10 +53,10 @@ export function load<T>(sph: () => string, read: (sph: string) => Promise<T>): L
   });
   return {
     get value() {
-      return state.value;
+      return value;
     },
     get failure() {
-      return state.failure;
+      return failure;
     },
     again,
   };
