@@ -89,7 +89,7 @@ class Window:
             self.page.evaluate(_axe())
         asked: dict[str, Any] = {"resultTypes": ["violations"]}
         if colours:
-            asked["runOnly"] = {"type": "tag", "values": ["cat.color"]}
+            asked["runOnly"] = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
         found = self.page.evaluate("(asked) => axe.run(document, asked)", asked)
         return [
             f"{one['id']}: {json.dumps(node['target'])} {node['failureSummary']}"
