@@ -83,6 +83,12 @@ class Output:
             for line in columns(table):
                 self._write(self.out, line)
 
+    def picture(self, text: str) -> None:
+        """``text`` as a QR code, on stderr."""
+        import segno
+
+        segno.make(text, error="l", micro=False).terminal(self.err, compact=True)
+
     # everything else ---------------------------------------------------------------------------------------------
     def note(self, text: str) -> None:
         """A notice on stderr; not with ``--quiet`` or ``--json``."""

@@ -58,14 +58,8 @@ async def invite(
             out.result({}, made.url)
             out.note(told)
         if qr:
-            _qr(shell, made.url)
-
-
-def _qr(shell: Shell, text: str) -> None:
-    import segno
-
-    segno.make(text, error="l").terminal(sys.stderr, compact=True)
-    shell.out.note(say("note.qr"))
+            out.picture(made.url)
+            out.note(say("note.qr"))
 
 
 def _list(shell: Shell, sphere: Sphere) -> None:

@@ -112,9 +112,7 @@ def _code(kept: SavedKeys) -> list[str]:
 
 
 def _qr(shell: Shell, text: str) -> None:
-    import segno
-
-    segno.make(text, error="l", micro=False).terminal(sys.stderr, compact=True)
+    shell.out.picture(text)
     shell.out.note(say("note.saved-qr"))
 
 
