@@ -153,3 +153,27 @@ async def test_a_wider_policy_opens_and_a_narrower_one_ends_the_links(w: World) 
     await people["bo"].sync()
     await cy.sync()
     assert texts(cy) == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize("slot", [True, False], ids=["own slot", "a member"])
+async def test_a_stored_key_that_is_not_the_epochs_is_as_good_as_missing(
+    w: World, monkeypatch: pytest.MonkeyPatch, slot: bool
+) -> None:
+    """CLT-017: the sphere opens without it, and the true one takes its place."""
+    people = await w.sphere_of("ada", "bo")
+    sent(await harbour(people["ada"]).send("Where we meet"))
+    await people["bo"].sync()
+    bo, sph = people["bo"].context, harbour(people["bo"]).sph
+    secret = bo.store.one("SELECT secret FROM epoch_key WHERE sph = ?", sph)[0]  # type: ignore[index]
+    with bo.store.step():
+        bo.store.run("UPDATE epoch_key SET secret = ? WHERE sph = ?", bytes(32), sph)
+    client = await w.reopen("bo")
+    assert (harbour(client).info.have_key, harbour(client).info.title) == (False, "Harbour plan")
+    if not slot:
+        monkeypatch.setattr(keys, "own_slots", _nothing)
+    for one in (client, people["ada"], client):
+        await one.sync()
+    assert harbour(client).info.have_key
+    held = client.context.store.one("SELECT secret, slot FROM epoch_key WHERE sph = ?", sph)
+    assert held is not None and (held[0], held[1]) == (secret, 1)
+    sent(await harbour(client).send("Here again"))

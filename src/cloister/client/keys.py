@@ -43,7 +43,10 @@ def keep(ctx: Context, rep: Replica, found: Iterable[EpochKey], events: list[Eve
     fresh = [key for key in found if key.n not in rep.keys and key.n > expiry.shredded(rep)]
     for key in fresh:
         rep.keys[key.n] = key
-        ctx.store.run("INSERT OR IGNORE INTO epoch_key (sph, n, secret) VALUES (?, ?, ?)", rep.sph, key.n, key.secret)
+        ctx.store.run(
+            "INSERT INTO epoch_key (sph, n, secret) VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
+            " SET secret = excluded.secret, slot = 0 WHERE secret <> excluded.secret", rep.sph, key.n, key.secret,
+        )  # fmt: skip
     if fresh:
         read_meta(ctx, rep)
         intake.reopen(ctx, rep, [key.n for key in fresh], events)

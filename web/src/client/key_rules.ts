@@ -13,6 +13,26 @@ import { type Replica, known, stopOf } from "./replica.ts";
 import * as stops from "./stops.ts";
 import type { Reader } from "./store.ts";
 
+/** Seconds after which a question that nobody answered is put to others. */
+export const ASK_AGAIN = 600;
+/** Shares one device is answered with in ASK_AGAIN seconds: two questions, and none without end. */
+export const ANSWERED = 512;
+
+/** What was asked of an epoch: last and first time, and whom. */
+export interface Asked {
+  at: number;
+  first: number;
+  of: string[];
+}
+
+type Handed = Record<string, { at: number; n: number }>;
+
+/** How many shares each device was answered with in the last ASK_AGAIN seconds, and since when (CLT-017). */
+export function handed(rep: Replica, now: number): Handed {
+  const rows = Object.entries((rep.note["handed"] as Handed | undefined) ?? {});
+  return Object.fromEntries(rows.filter(([, row]) => now - row.at < ASK_AGAIN));
+}
+
 /** Epochs of rows here that wait for their key. */
 export async function unreadable(from: Reader, sph: string): Promise<number[]> {
   const found: number[] = [];

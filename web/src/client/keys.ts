@@ -22,7 +22,7 @@ import * as share from "../sphere/share.ts";
 import { type Context, now, signer } from "./context.ts";
 import * as expiry from "./expiry.ts";
 import * as intake from "./intake.ts";
-import { granted, missing, withheld } from "./key_rules.ts";
+import { ANSWERED, ASK_AGAIN, type Asked, granted, handed, missing, withheld } from "./key_rules.ts";
 import * as memory from "./memory.ts";
 import * as organisation from "./organisation.ts";
 import type { EntryRow } from "./notices.ts";
@@ -30,25 +30,14 @@ import * as renewing from "./renewing.ts";
 import { type EpochRow, type Note, type Replica, known, saveNote } from "./replica.ts";
 import { type Tx, meta as valueOf } from "./store.ts";
 
-export { granted, missing, requireShown, withheld } from "./key_rules.ts";
+export { ASK_AGAIN, type Asked, granted, missing, requireShown, withheld } from "./key_rules.ts";
 
-/** Seconds after which a question that nobody answered is put to others. */
-export const ASK_AGAIN = 600;
 /** Devices asked at once: enough that one is likely online, few enough not to be answered tenfold. */
 export const ASKED = 4;
 export const MAX_NS = 256;
-/** Shares one device is answered with in ASK_AGAIN seconds: two questions, and none without end. */
-const ANSWERED = 512;
 /** Slots looked up one by one; a device that lacks more fetches them all. */
 const MAX_SLOTS = 16;
 const REMEMBERED = 64;
-
-/** What was asked of an epoch: last and first time, and whom. */
-export interface Asked {
-  at: number;
-  first: number;
-  of: string[];
-}
 
 type Notes = Note & {
   title?: string;
@@ -56,7 +45,6 @@ type Notes = Note & {
   icon?: string;
   asked?: Record<string, Asked>;
   welcome?: string[];
-  handed?: Record<string, { at: number; n: number }>;
   linksTried?: Record<string, number>;
 };
 
@@ -65,8 +53,7 @@ export async function keep(ctx: Context, rep: Replica, found: readonly EpochKey[
   const fresh = found.filter((key) => !rep.keys.has(key.n) && key.n > expiry.shredded(rep));
   for (const key of fresh) {
     rep.keys.set(key.n, key);
-    const stored = await tx.get("epochKey", [rep.sph, key.n]);
-    if (stored === undefined) tx.put("epochKey", [rep.sph, key.n], { secret: key.secret, slot: 0 } satisfies EpochRow);
+    tx.put("epochKey", [rep.sph, key.n], { secret: key.secret, slot: 0 } satisfies EpochRow);
   }
   const ns = fresh.map((key) => key.n);
   if (ns.length > 0) {
@@ -153,15 +140,13 @@ export async function answer(ctx: Context, rep: Replica, asked: p2p.Letter): Pro
   const device = known(rep).state.devices.get(asked.kid);
   if (device?.status !== "active") return 0;
   await p2p.verify(asked, device);
-  const at = now(ctx);
-  const note = rep.note as Notes;
-  const rows = Object.entries(note.handed ?? {}).filter(([, row]) => at - row.at < ASK_AGAIN);
-  const row = Object.fromEntries(rows)[device.dv] ?? { at, n: 0 };
+  const rows = handed(rep, now(ctx));
+  const row = rows[device.dv] ?? { at: now(ctx), n: 0 };
   const ns = [...new Set(asked.body["ns"] as number[])].slice(0, Math.max(0, ANSWERED - row.n));
   const sent = await handOn(ctx, rep, device, ns);
   if (sent === 0) return 0;
   await ctx.store.step(async (tx) => {
-    note.handed = { ...Object.fromEntries(rows), [device.dv]: { ...row, n: row.n + sent } };
+    rep.note["handed"] = { ...rows, [device.dv]: { ...row, n: row.n + sent } };
     saveNote(tx, rep);
   });
   return sent;

@@ -63,3 +63,15 @@ test("the same question again and again is answered up to a bound, and again aft
   expect(await answers()).toBe(4);
   ada.skew = 0;
 });
+
+test("a stored key that is not the epoch's is as good as missing, and the true one takes its place", async () => {
+  const held = async (): Promise<boolean> => {
+    ada.ctx.replicas.clear();
+    return (await spheres.sphere(ada.ctx, sph)).haveKey;
+  };
+  const { epoch } = await spheres.sphere(ada.ctx, sph);
+  await ada.ctx.store.step(async (tx) => tx.put("epochKey", [sph, epoch], { secret: new Uint8Array(32), slot: 1 }));
+  expect(await held()).toBe(false);
+  await sync(ada);
+  expect(await held()).toBe(true);
+});
