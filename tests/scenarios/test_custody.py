@@ -9,7 +9,7 @@ import pytest
 
 from cloister.account import slot_names, slots
 from cloister.client import Client, Sphere
-from cloister.errors import CloisterError, Forbidden, UsageError
+from cloister.errors import CloisterError, Forbidden, Unreachable, UsageError
 from cloister.protocol.encoding import b64d, b64e
 from tests.scenarios.world import World, harbour, sent, texts
 
@@ -143,6 +143,35 @@ async def test_only_here_is_one_persons_choice(w: World) -> None:
     await ada.sync()
     await phone.sync()
     assert texts(phone) == ["Only on my devices"]
+
+
+async def test_the_choice_is_there_before_the_new_key(w: World) -> None:
+    """CLT-035: a device that comes upon the new key has been able to read that it is to lie in no slot."""
+    ada = await two_devices(w)
+    tablet = w.clients["tablet"]
+    sphere = await ada.create_sphere("Harbour plan")
+    for client in (ada, tablet):
+        await client.sync()
+    await sphere.keep_only_here()
+    for client in (tablet, ada, tablet):
+        await client.sync()
+    assert tablet.sphere(sphere.sph).keys() == [(1, True), (2, True)]
+    assert await in_slots(ada, sphere) == [1]
+
+
+async def test_no_key_is_made_while_the_choice_cannot_be_told(w: World) -> None:
+    """CLT-035: the choice holds here; said again, once the state can be written, it brings the key."""
+    ada = await two_devices(w)
+    sphere = await ada.create_sphere("Harbour plan")
+    await ada.sync()
+    w.network("ada").lose("request", "PUT", "/v1/slots/state")
+    with pytest.raises(Unreachable):
+        await sphere.keep_only_here()
+    assert (sphere.info.only_here, sphere.info.epoch) == (True, 1)
+    await sphere.keep_only_here()
+    assert (sphere.info.only_here, sphere.info.epoch) == (True, 2)
+    await sphere.keep_only_here()
+    assert sphere.info.epoch == 2
 
 
 async def test_a_choice_made_elsewhere_holds_here(w: World) -> None:

@@ -156,6 +156,27 @@ async def test_keys_of_epochs_not_seen_yet_wait_for_the_log(w: World) -> None:
     assert len(bo.spheres(past=True)) == 1
 
 
+@pytest.mark.parametrize("more", [{4_000_000_000: bytes(32)}, {2: bytes(32), 4_000_000_000: bytes(32)}])
+async def test_made_up_numbers_save_nothing(w: World, more: dict[int, bytes]) -> None:
+    """CLT-060, CLT-035: "saved up to" is the newest key that is here and in the text, whatever else the text says."""
+    ada = await w.first("ada")
+    sphere = await ada.create_sphere("Harbour plan")
+    first = sphere._rep.keys[1]
+    await sphere.rotate()
+    told = [first, *(replace(first, n=n, secret=secret) for n, secret in more.items())]
+    code = export.new_code(ada.context.rng)
+    text = export.seal(told, export.read_code(code), iat=0, rng=ada.context.rng)
+    if 2 in more:
+        with pytest.raises(CommitmentMismatch):
+            await sphere.check_saved(text, code)
+        assert sphere.info.saved == 0
+    else:
+        assert await sphere.check_saved(text, code) == 1
+        assert sphere.info.saved == 1
+    with pytest.raises(UsageError):
+        await sphere.keep_only_here()
+
+
 async def test_one_device_and_a_saved_text_are_two_copies(w: World) -> None:
     """CLT-035: with a checked text that holds the running key a person with one device may keep keys only there."""
     ada = await w.first("ada")

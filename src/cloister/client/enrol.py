@@ -304,10 +304,11 @@ def take_along(store: Store) -> Kept:
 
 
 def restore(store: Store, kept: Kept) -> None:
-    """Put it into the new store; inside a step. Keys wait like slots do, until the log recognises them."""
+    """Put it into the new store; inside a step. Keys wait until the log recognises them; which of them lie in slots is
+    looked up then."""
     for item, sph, data in kept.outbox:
         row = {**json.loads(data), "jws": "", "tries": 0}
         store.run("INSERT INTO outbox (id, sph, state, data) VALUES (?, ?, 'waiting', ?)", item, sph, json.dumps(row))
     for sph, n, secret in kept.keys:
         row = {"secret": b64e(secret)}
-        store.run("INSERT OR REPLACE INTO todo VALUES (?, ?)", f"slot/e.{sph}.{n}", json.dumps(row))
+        store.run("INSERT OR REPLACE INTO todo VALUES (?, ?)", f"kept/e.{sph}.{n}", json.dumps(row))

@@ -33,8 +33,10 @@ def sweep(ctx: Context, rep: Replica) -> int:
         )  # fmt: skip
         if dead > shredded(rep):
             ctx.store.run("DELETE FROM epoch_key WHERE sph = ? AND n <= ?", rep.sph, dead)
-            ctx.store.run("DELETE FROM todo WHERE k LIKE ? AND CAST(substr(k, ?) AS INTEGER) <= ?",
-                          f"slot/e.{rep.sph}.%", len(f"slot/e.{rep.sph}.") + 1, dead)  # fmt: skip
+            for kind in ("slot", "kept"):
+                before = f"{kind}/e.{rep.sph}."
+                ctx.store.run("DELETE FROM todo WHERE k LIKE ? AND CAST(substr(k, ?) AS INTEGER) <= ?",
+                              f"{before}%", len(before) + 1, dead)  # fmt: skip
             rep.keys = {n: key for n, key in rep.keys.items() if n > dead}
             rep.note["shredded"] = dead
         rep.note["swept"] = now

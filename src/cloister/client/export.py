@@ -9,16 +9,13 @@ Knows no file: texts come and go as strings. Spec: CLT-060, EXP-006 to EXP-008.
 from __future__ import annotations
 
 import asyncio
-import json
 
 from cloister.account import password as passwords
-from cloister.account import slot_names
 from cloister.client import expiry, keys, memory
 from cloister.client.context import Context
 from cloister.client.records import Imported, SavedInfo, SavedKeys
 from cloister.client.replica import Replica
 from cloister.errors import CommitmentMismatch, NotFound, UsageError
-from cloister.protocol.encoding import b64e
 from cloister.sphere import export
 
 
@@ -45,8 +42,8 @@ def look(ctx: Context, text: str) -> SavedInfo:
 
 
 async def check(ctx: Context, rep: Replica, text: str, typed: str) -> int:
-    """Read a saved text back: it opens with what was ``typed`` and holds every key that is here up to its newest, whose
-    number is returned and remembered (CLT-060).
+    """Read a saved text back: it opens with what was ``typed`` and holds every key that is here up to the newest that
+    is in both, whose number is returned and remembered (CLT-060). Numbers that no key here confirms count for nothing.
 
     Raises FormatError, Downgrade, VaultError (another code), DecryptFailed (changed), CommitmentMismatch (another
     sphere's, or not these keys).
@@ -55,9 +52,9 @@ async def check(ctx: Context, rep: Replica, text: str, typed: str) -> int:
     if parsed.sph != rep.sph:
         raise CommitmentMismatch("the text is another sphere's")
     found = await asyncio.to_thread(export.open, parsed, export.read_secret(parsed, typed))
-    upto = max(found)
-    held = {n: key.secret for n, key in rep.keys.items() if n <= upto}
-    if not held or any(found.get(n) != secret for n, secret in held.items()):
+    both = found.keys() & rep.keys.keys()
+    upto = max(both, default=0)
+    if not both or any(found.get(n) != key.secret for n, key in rep.keys.items() if n <= upto):
         raise CommitmentMismatch("the text does not hold the keys that are here")
     memory.set_setting(ctx, f"saved.{rep.sph}", {"n": upto, "at": ctx.now()})
     return upto
@@ -86,9 +83,7 @@ async def take(ctx: Context, text: str, typed: str) -> Imported:
         had = set(rep.keys)
         with ctx.store.step() as events:
             for n in said.unknown:
-                row = json.dumps({"secret": b64e(found[n])})
-                name = f"slot/{slot_names.epoch(rep.sph, n)}"
-                ctx.store.run("INSERT OR REPLACE INTO todo VALUES (?, ?)", name, row)
+                keys.waiting(ctx, "kept", rep.sph, n, found[n])
             new = keys.keep(ctx, rep, said.keys, events) if said.keys else []
     if said.refused and not said.keys and not said.unknown:
         raise CommitmentMismatch("the keys of the text are not those of this sphere")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from cloister.account import slot_names, slots
 from cloister.client import claims, expiry, intake, memory, organisation, renewing, stops
@@ -303,26 +303,37 @@ async def fetch_slots(ctx: Context) -> None:
                     "UPDATE epoch_key SET slot = ? WHERE sph = ? AND n = ? AND slot = 1", -one.mkv, name.sph, name.n
                 )
                 continue
-            row = json.dumps({"secret": b64e(secret)})
-            ctx.store.run("INSERT OR REPLACE INTO todo VALUES (?, ?)", f"slot/{one.name}", row)
+            waiting(ctx, "slot", name.sph, name.n, secret)
         ctx.store.put("slots_due", None)
 
 
 def use_slots(ctx: Context, rep: Replica, events: list[Event]) -> int:
-    """Take fetched slots whose commitment matches the log; inside a step."""
+    """Take what waited for the log and whose commitment matches it, from slots and from elsewhere; inside a step."""
+    fresh = keep(ctx, rep, _waited(ctx, rep, "slot"), events)
+    for n in fresh:
+        ctx.store.run("UPDATE epoch_key SET slot = 1 WHERE sph = ? AND n = ?", rep.sph, n)
+    return len(fresh) + len(keep(ctx, rep, _waited(ctx, rep, "kept"), events))
+
+
+def waiting(ctx: Context, kind: Literal["slot", "kept"], sph: str, n: int, secret: bytes) -> None:
+    """Have a secret wait until the log says whether it is the epoch's: ``slot`` for one that lies in the account's
+    slots, ``kept`` for one from a saved text or this device's predecessor, which may not; inside a step."""
+    row = json.dumps({"secret": b64e(secret)})
+    ctx.store.run("INSERT OR REPLACE INTO todo VALUES (?, ?)", f"{kind}/{slot_names.epoch(sph, n)}", row)
+
+
+def _waited(ctx: Context, rep: Replica, kind: str) -> list[EpochKey]:
+    """Keys among what waits. What the log knows does not wait any longer."""
     history, found = rep.known[1], []
-    for name, row in ctx.store.rows("todo", "k LIKE ?", f"slot/e.{rep.sph}.%"):
-        n = slot_names.parse(name.removeprefix("slot/")).n
+    for name, row in ctx.store.rows("todo", "k LIKE ?", f"{kind}/e.{rep.sph}.%"):
+        n = slot_names.parse(name.removeprefix(f"{kind}/")).n
         try:
             found.append(epoch.check(b64d(row["secret"]), history.epoch(n), rep.sph))
         except CheckFailed as error:
             if error.code == "C_KEY_UNKNOWN":
                 continue
         ctx.store.run("DELETE FROM todo WHERE k = ?", name)
-    fresh = keep(ctx, rep, found, events)
-    for n in fresh:
-        ctx.store.run("UPDATE epoch_key SET slot = 1 WHERE sph = ? AND n = ?", rep.sph, n)
-    return len(fresh)
+    return found
 
 
 async def own_slots(ctx: Context, rep: Replica) -> None:
@@ -338,8 +349,7 @@ async def own_slots(ctx: Context, rep: Replica) -> None:
         except (Forbidden, CheckFailed):
             continue
         with ctx.store.step() as events:
-            row = json.dumps({"secret": b64e(secret)})
-            ctx.store.run("INSERT OR REPLACE INTO todo VALUES (?, ?)", f"slot/{found.name}", row)
+            waiting(ctx, "slot", rep.sph, n, secret)
             use_slots(ctx, rep, events)
 
 

@@ -205,6 +205,8 @@ async def _send_one(ctx: Context, rep: Replica, item: str, row: dict[str, Any], 
     if asks:
         _hold(ctx, rep, item, row, asks)
         return False
+    if not questions.allowed(rep, row):
+        raise Forbidden("no message in clear is allowed here any more")
     await _organisation_first(ctx, rep)
     state = rep.known[0]
     if wants_key(ctx, rep):
@@ -380,7 +382,7 @@ async def _rotate_and_speak(ctx: Context, rep: Replica, item: str, row: dict[str
     """New key and message in one commit (COM-011). If somebody else made the key meanwhile, speak under it."""
 
     def words(now: Replica) -> Words | None:
-        if questions.question(ctx, now, row) or not wants_key(ctx, now):
+        if questions.question(ctx, now, row) or not questions.allowed(now, row) or not wants_key(ctx, now):
             return None
         return words_of(ctx, now, item, row)
 

@@ -44,6 +44,12 @@ def question(ctx: Context, rep: Replica, row: dict[str, Any]) -> str:
     return ""
 
 
+def allowed(rep: Replica, row: dict[str, Any]) -> bool:
+    """Whether an item may go as it is meant: one in clear only where the policy says so now (MSG-008)."""
+    state = rep.known[0]
+    return not row["openly"] or state.mode != "e2ee" or state.policy.plaintext
+
+
 def put(rep: Replica, row: dict[str, Any], asks: str) -> None:
     """Write a question on an item, with what it shows."""
     row["question"] = asks

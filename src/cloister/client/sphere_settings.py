@@ -15,7 +15,7 @@ from cloister.client import (
 )
 from cloister.client.replica import Replica
 from cloister.client.sphere_base import SphereBase
-from cloister.errors import Conflict, UsageError
+from cloister.errors import Conflict, MasterKeyDue, UsageError
 from cloister.protocol.encoding import b64d
 from cloister.protocol.state import Policy
 from cloister.sphere import compose, invitation, meta
@@ -128,17 +128,25 @@ class SettingActs(SphereBase):
     async def keep_only_here(self, only: bool = True) -> None:
         """Keep this sphere's keys on this account's devices only, never in slots at the relay (own choice).
 
-        A new key is made where this person may, since those of before may lie in slots (CLT-035). Raises UsageError
-        without a second device or a saved copy.
+        A new key is made where this person may, since those of before may lie in slots, and not before the other
+        devices can read the choice (CLT-035). Raises UsageError without a second device or a saved copy; MasterKeyDue
+        while nothing can be told to the other devices: the choice holds here then, and the key is made by saying it
+        again.
         """
-        if only == memory.only_here(self._ctx, self._rep):
+        ctx = self._ctx
+        stored = only and keys.in_slots(ctx, self._rep)
+        if only == memory.only_here(ctx, self._rep) and not stored:
             return
         if only:
-            memory.require_second_copy(self._ctx, self._rep)
-        memory.set_setting(self._ctx, f"only.{self.sph}", only)
-        state = self._state
-        if only and keys.in_slots(self._ctx, self._rep) and state.members[self._ctx.id].role != "guest":
-            await self._new_key()
+            memory.require_second_copy(ctx, self._rep)
+        memory.set_setting(ctx, f"only.{self.sph}", only)
+        if not stored or self._state.members[ctx.id].role == "guest":
+            return
+        async with ctx.profile.writer("account"):
+            await memory.exchange(ctx, await memory.refresh_klog(ctx))
+        if ctx.store.get("state_dirty"):
+            raise MasterKeyDue("the other devices cannot be told yet")
+        await self._new_key()
 
     async def checkpoint(self) -> int:
         """Sign a checkpoint of the current state; returns its seq."""

@@ -298,11 +298,11 @@ export async function takeAlong(store: Store): Promise<Kept> {
   return { outbox, keys };
 }
 
-/** Put it into the new store. Keys wait like slots do, until the log recognises them. */
+/** Put it into the new store. Keys wait until the log recognises them; which of them lie in slots is looked up then. */
 export async function restore(tx: Tx, kept: Kept): Promise<void> {
   for (const row of kept.outbox) {
     const n = await tx.number("outbox");
     tx.put("outbox", n, { ...row, n, state: "waiting", jws: "", tries: 0 });
   }
-  for (const { sph, n, secret: bytes } of kept.keys) tx.put("todo", `slot/e.${sph}.${n}`, { secret: b64e(bytes) });
+  for (const { sph, n, secret: bytes } of kept.keys) tx.put("todo", `kept/e.${sph}.${n}`, { secret: b64e(bytes) });
 }

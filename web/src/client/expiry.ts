@@ -113,8 +113,10 @@ async function shred(rep: Replica, dead: number, tx: Tx): Promise<void> {
   for (const [key] of await tx.list("epochKey", { prefix: [rep.sph] })) {
     if ((key as readonly [string, number])[1] <= dead) tx.drop("epochKey", key);
   }
-  for (const [name] of await tx.list("todo", { prefix: `slot/e.${rep.sph}.` })) {
-    if (slotNames.parse(String(name).slice("slot/".length)).n <= dead) tx.drop("todo", name);
+  for (const kind of ["slot", "kept"]) {
+    for (const [name] of await tx.list("todo", { prefix: `${kind}/e.${rep.sph}.` })) {
+      if (slotNames.parse(String(name).slice(kind.length + 1)).n <= dead) tx.drop("todo", name);
+    }
   }
   for (const n of [...rep.keys.keys()]) if (n <= dead) rep.keys.delete(n);
 }

@@ -8,7 +8,6 @@
  */
 
 import { checkNew } from "../account/password.ts";
-import * as slotNames from "../account/slot_names.ts";
 import { CommitmentMismatch, NotFound, UsageError } from "../errors.ts";
 import { b64e } from "../protocol/encoding.ts";
 import * as exported from "../sphere/export.ts";
@@ -42,8 +41,8 @@ export async function look(ctx: Context, text: string): Promise<SavedInfo> {
 }
 
 /**
- * Read a saved text back: it opens with what was `typed` and holds every key that is here up to its newest, whose number is
- * given and remembered (CLT-060).
+ * Read a saved text back: it opens with what was `typed` and holds every key that is here up to the newest that is in both,
+ * whose number is given and remembered (CLT-060). Numbers that no key here confirms count for nothing.
  *
  * Throws FormatError, Downgrade, VaultError (another code), DecryptFailed (changed), CommitmentMismatch (another sphere's,
  * or not these keys).
@@ -52,7 +51,7 @@ export async function check(ctx: Context, rep: Replica, text: string, typed: str
   const parsed = exported.parse(text);
   if (parsed.sph !== rep.sph) throw new CommitmentMismatch("the text is another sphere's");
   const found = await exported.open(parsed, exported.readSecret(parsed, typed));
-  const upto = Math.max(...found.keys());
+  const upto = Math.max(0, ...[...found.keys()].filter((n) => rep.keys.has(n)));
   const held = [...rep.keys.values()].filter(({ n }) => n <= upto);
   const same = ({ n, secret }: { n: number; secret: Uint8Array }): boolean => {
     const one = found.get(n);
@@ -80,7 +79,7 @@ export async function take(ctx: Context, text: string, typed: string): Promise<I
         : exported.recognise(found, rep.history, sph);
     const had = new Set(rep.keys.keys());
     const fresh = await ctx.store.step(async (tx) => {
-      for (const n of unknown) tx.put("todo", `slot/${slotNames.epoch(sph, n)}`, { secret: b64e(found.get(n)!) });
+      for (const n of unknown) keys.waiting(tx, "kept", sph, n, found.get(n)!);
       return own.length > 0 ? keys.keep(ctx, rep, own, tx) : [];
     });
     if (refused.length > 0 && own.length === 0 && unknown.length === 0) {

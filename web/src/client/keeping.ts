@@ -4,7 +4,7 @@
  * Spec: CLT-017, CLT-035, CLT-041, CLT-043, CLT-060.
  */
 
-import { part } from "../errors.ts";
+import { MasterKeyDue, part } from "../errors.ts";
 import { epochNumber } from "../protocol/state.ts";
 import type { KeyLine } from "./api.ts";
 import { type Context, replica } from "./context.ts";
@@ -18,6 +18,7 @@ import type { Imported, SavedInfo, SavedKeys } from "./records.ts";
 import { known } from "./replica.ts";
 import * as resend from "./resend.ts";
 import * as speaking from "./speaking.ts";
+import { meta } from "./store.ts";
 
 /** Make a new key now; its number. `why` is told to the members as a message under it. */
 export async function rotate(ctx: Context, sph: string, why: string): Promise<number> {
@@ -105,15 +106,20 @@ export async function setCustody(ctx: Context, sph: string, custody: "synced" | 
 
 /**
  * Keep this sphere's keys on this account's devices only, never in slots at the relay: the own choice, for all devices. A
- * new key is made where this person may, since those of before may lie in slots (CLT-035).
+ * new key is made where this person may, since those of before may lie in slots, and not before the other devices can read
+ * the choice (CLT-035). Throws MasterKeyDue while nothing can be told to them: the choice holds here then, and the key is
+ * made by saying it again.
  */
 export async function keepOnlyHere(ctx: Context, sph: string, only: boolean): Promise<void> {
   const rep = await replica(ctx, sph);
-  if (only === (await memory.onlyHere(ctx, sph))) return;
+  const stored = only && (await keyring.inSlots(ctx, rep));
+  if (only === (await memory.onlyHere(ctx, sph)) && !stored) return;
   if (only) await memory.requireSecondCopy(ctx, rep);
   await memory.setSetting(ctx, `only.${sph}`, only);
-  const may = known(rep).state.members.get(ctx.id)!.role !== "guest";
-  if (only && may && (await keyring.inSlots(ctx, rep))) await change(ctx, sph, () => [{ op: "epoch" }]);
+  if (!stored || known(rep).state.members.get(ctx.id)!.role === "guest") return;
+  await writer(ctx, "account", async () => memory.exchange(ctx, await memory.refreshKlog(ctx)));
+  if ((await meta(ctx.store, "stateDirty")) !== undefined) throw new MasterKeyDue("the other devices cannot be told yet");
+  await change(ctx, sph, () => [{ op: "epoch" }]);
 }
 
 // saved outside --------------------------------------------------------------------------------------------------------

@@ -309,9 +309,9 @@ export async function fetchSlots(ctx: Context): Promise<void> {
     }
   }));
   await ctx.store.step(async (tx) => {
-    for (const [at, { name, mkv, parsed: { sph, n } }] of wanted.entries()) {
+    for (const [at, { mkv, parsed: { sph, n } }] of wanted.entries()) {
       const secret = opened[at];
-      if (secret !== undefined) tx.put("todo", `slot/${name}`, { secret: b64e(secret) } satisfies Waiting);
+      if (secret !== undefined) waiting(tx, "slot", sph, n, secret);
       else {
         // A damaged slot is as good as none: the key comes by another way and is stored again.
         const row = await tx.get<EpochRow>("epochKey", [sph, n]);
@@ -322,12 +322,27 @@ export async function fetchSlots(ctx: Context): Promise<void> {
   });
 }
 
-/** Take fetched slots whose commitment matches the log; inside a step. */
+/** Take what waited for the log and whose commitment matches it, from slots and from elsewhere; inside a step. */
 export async function useSlots(ctx: Context, rep: Replica, tx: Tx): Promise<number> {
+  const fresh = await keep(ctx, rep, await waited(rep, "slot", tx), tx);
+  for (const n of fresh) tx.put("epochKey", [rep.sph, n], { secret: rep.keys.get(n)!.secret, slot: 1 } satisfies EpochRow);
+  return fresh.length + (await keep(ctx, rep, await waited(rep, "kept", tx), tx)).length;
+}
+
+/**
+ * Have a secret wait until the log says whether it is the epoch's: `slot` for one that lies in the account's slots, `kept`
+ * for one from a saved text or this device's predecessor, which may not.
+ */
+export function waiting(tx: Tx, kind: "slot" | "kept", sph: string, n: number, secret: Uint8Array): void {
+  tx.put("todo", `${kind}/${slotNames.epoch(sph, n)}`, { secret: b64e(secret) } satisfies Waiting);
+}
+
+/** Keys among what waits. What the log knows does not wait any longer. */
+async function waited(rep: Replica, kind: string, tx: Tx): Promise<EpochKey[]> {
   const { history } = known(rep);
   const found: EpochKey[] = [];
-  for (const [name, row] of await tx.list<Waiting>("todo", { prefix: `slot/e.${rep.sph}.` })) {
-    const { n } = slotNames.parse(String(name).slice("slot/".length));
+  for (const [name, row] of await tx.list<Waiting>("todo", { prefix: `${kind}/e.${rep.sph}.` })) {
+    const { n } = slotNames.parse(String(name).slice(kind.length + 1));
     try {
       found.push(epoch.check(b64d(row.secret), history.epoch(n), rep.sph));
     } catch (error) {
@@ -336,9 +351,7 @@ export async function useSlots(ctx: Context, rep: Replica, tx: Tx): Promise<numb
     }
     tx.drop("todo", name);
   }
-  const fresh = await keep(ctx, rep, found, tx);
-  for (const n of fresh) tx.put("epochKey", [rep.sph, n], { secret: rep.keys.get(n)!.secret, slot: 1 } satisfies EpochRow);
-  return fresh.length;
+  return found;
 }
 
 /** Missing keys that the account itself stored earlier (SLOT-010). */
@@ -354,7 +367,7 @@ async function ownSlots(ctx: Context, rep: Replica): Promise<void> {
       }
       const secret = await slots.openEpoch(ctx.mk, ctx.id, rep.sph, n, b64d(found.bytes));
       await ctx.store.step(async (tx) => {
-        tx.put("todo", `slot/${found.name}`, { secret: b64e(secret) } satisfies Waiting);
+        waiting(tx, "slot", rep.sph, n, secret);
         await useSlots(ctx, rep, tx);
       });
     } catch (error) {

@@ -207,6 +207,7 @@ async function sendOne(ctx: Context, sph: string, id: string, depth = 0): Promis
     await hold(ctx, rep, id, asks);
     return false;
   }
+  if (!questions.allowed(rep, row)) throw new Forbidden("no message in clear is allowed here any more");
   await organisationFirst(ctx, rep);
   const { state } = known(rep);
   if (await wantsKey(ctx, rep)) {
@@ -373,7 +374,8 @@ export async function wordsOf(ctx: Context, rep: Replica, row: OutboxRow): Promi
 async function rotateAndSpeak(ctx: Context, rep: Replica, id: string, depth: number): Promise<boolean> {
   const words = async (held: Replica): Promise<Words | undefined> => {
     const row = await queue.get(ctx.store, id);
-    if (row === undefined || !(await wantsKey(ctx, held)) || (await questions.question(ctx, held, row)) !== "") return undefined;
+    if (row === undefined || !questions.allowed(held, row) || !(await wantsKey(ctx, held))) return undefined;
+    if ((await questions.question(ctx, held, row)) !== "") return undefined;
     return wordsOf(ctx, held, row);
   };
   const make = async (held: Replica): Promise<Intent[]> => ((await words(held)) === undefined ? [] : [{ op: "epoch" }]);

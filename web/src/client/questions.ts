@@ -47,6 +47,12 @@ export async function question(ctx: Context, rep: Replica, row: OutboxRow): Prom
   return openClaims(rep).some((dv) => !row.claims.includes(dv)) ? "claim" : "";
 }
 
+/** Whether an item may go as it is meant: one in clear only where the policy says so now (MSG-008). */
+export function allowed(rep: Replica, row: OutboxRow): boolean {
+  const { mode, policy } = known(rep).state;
+  return !row.openly || mode !== "e2ee" || policy.plaintext;
+}
+
 /** An item with a question, and with what that shows. */
 export function held(rep: Replica, row: OutboxRow, asks: string): OutboxRow {
   const shown = asks === "claim" ? openClaims(rep) : row.asked;

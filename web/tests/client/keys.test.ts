@@ -214,6 +214,18 @@ describe("keys of before one's own time", () => {
   });
 });
 
+describe("a key that waited for its log", () => {
+  test.each([["slot", 1], ["kept", 0]] as const)("%s: lies in a slot: %s (EXP-008, SLOT-010)", async (kind, slot) => {
+    const { room, ada } = await grown("all");
+    const here = await reader(room, ada);
+    await here.follow([]);
+    await here.step(async (tx) => keys.waiting(tx, kind, room.sph, 2, room.keys.get(2)!.secret));
+    await here.step(async (tx, rep) => void expect(await keys.useSlots(here.ctx, rep, tx)).toBe(1));
+    expect(await here.ctx.store.get("epochKey", [room.sph, 2])).toMatchObject({ slot });
+    expect(await here.ctx.store.list("todo")).toEqual([]);
+  });
+});
+
 describe("no key is handed on to others", () => {
   test("in a stopped sphere, nor while an entry may be missing; own devices are served (CLT-015, CLT-021)", async () => {
     const { room, ada, bo } = await grown("all");

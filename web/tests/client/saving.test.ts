@@ -106,7 +106,26 @@ describe("keys in a text", () => {
     // A device that has heard of the sphere and not read its log yet.
     await bo.client.context.store.step(async (tx) => tx.put("sphere", sph, { status: "entering", label: "", confirmed: true }));
     expect(await bo.client.importKeys(saved.text, saved.code)).toMatchObject({ new: [], waiting: [1, 2] });
-    expect(await bo.client.context.store.get("todo", `slot/${slotNames.epoch(sph, 2)}`)).toBeDefined();
+    const { store } = bo.client.context;
+    expect(await store.get("todo", `kept/${slotNames.epoch(sph, 2)}`)).toBeDefined();
+    // Not under the name of what lies in the account's slots: there it would count as stored.
+    expect(await store.get("todo", `slot/${slotNames.epoch(sph, 2)}`)).toBeUndefined();
     await bo.client.close();
+  });
+
+  test("of made-up numbers save nothing (CLT-060)", async () => {
+    const { context } = ada.client;
+    const { sph: pier } = await ada.client.createSphere("Pier", {});
+    const first = (await replica(context, pier)).keys.get(1)!;
+    await ada.client.rotate(pier, "");
+    const theirs = exported.newCode(randomBytes);
+    const sealed = (...more: number[]): Promise<string> => exported.seal(
+      [first, ...more.map((n) => ({ ...first, n, secret: new Uint8Array(32) }))], exported.readCode(theirs), 0, randomBytes,
+    );
+    const both = await sealed(2, 4_000_000_000);
+    await expect(ada.client.checkSaved(pier, both, theirs)).rejects.toEqual(code("C_KC_MISMATCH"));
+    expect(await ada.client.checkSaved(pier, await sealed(4_000_000_000), theirs)).toBe(1);
+    expect(await ada.client.sphere(pier)).toMatchObject({ saved: 1, epoch: 2 });
+    await expect(ada.client.keepOnlyHere(pier, true)).rejects.toEqual(code("L_USAGE"));
   });
 });

@@ -129,6 +129,17 @@ describe("the policy", () => {
     await say(bo, sph, "sealed");
     await sync(ada);
     expect((await messages(ada, sph)).map(({ text, open }) => [text, open])).toEqual([["in clear", true], ["sealed", false]]);
+    // What may not go in clear any more stays here, and not even the relay sees it (CLT-016).
+    bo.wire.fate = () => "lost";
+    await spheres.send(bo.ctx, sph, "in clear, late", { openly: true });
+    await delivery.idle(bo.ctx);
+    await spheres.setPolicy(ada.ctx, sph, { plaintext: false });
+    bo.wire.fate = () => "sent";
+    const since = bo.wire.seen.length;
+    await sync(bo);
+    expect(await spheres.outbox(bo.ctx)).toMatchObject([{ state: "failed", code: "E_FORBIDDEN" }]);
+    expect(bo.wire.seen.slice(since).filter((one) => one.startsWith("POST") && one.endsWith("/messages"))).toEqual([]);
+    await spheres.drop(bo.ctx, (await spheres.outbox(bo.ctx))[0]!.id);
     const [clear, sealed] = await messages(ada, sph);
     const decoded = async (mid: string): Promise<string> => {
       const { stored } = await spheres.seen(ada.ctx, sph, mid);
@@ -163,6 +174,24 @@ describe("the policy", () => {
 });
 
 describe("custody", () => {
+  test("only here: the choice is there before the new key, and no key is made while it cannot be told (CLT-035)", async () => {
+    const dee = await signUp(relay, "dee");
+    const tablet = await further(relay, dee);
+    const { sph } = await spheres.createSphere(dee.ctx, "Shed");
+    await sync(dee, tablet);
+    dee.wire.fate = ({ method, path }) => (method === "PUT" && path.endsWith("/slots/state") ? "lost" : "sent");
+    expect(await code(spheres.keepOnlyHere(dee.ctx, sph, true))).toBe("L_UNREACHABLE");
+    expect(await spheres.sphere(dee.ctx, sph)).toMatchObject({ onlyHere: true, epoch: 1 });
+    dee.wire.fate = () => "sent";
+    await spheres.keepOnlyHere(dee.ctx, sph, true);
+    await sync(tablet, dee, tablet);
+    expect(await spheres.sphere(tablet.ctx, sph)).toMatchObject({ onlyHere: true, epoch: 2, haveKey: true });
+    const stored = (await dee.ctx.relay.slots()).map(({ name }) => name).filter((name) => name.includes(sph));
+    expect(stored).toEqual([`e.${sph}.1`]);
+    await spheres.keepOnlyHere(dee.ctx, sph, true);
+    expect((await spheres.sphere(dee.ctx, sph)).epoch).toBe(2);
+  });
+
   test("on devices only needs a second device; no slot is written from then on (CLT-035)", async () => {
     const { sph } = await spheres.createSphere(ada.ctx, "Strongroom");
     const slots = async (): Promise<string[]> => (await ada.ctx.relay.slots()).map(({ name }) => name).filter((name) => name.includes(sph));
