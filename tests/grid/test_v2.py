@@ -5,6 +5,7 @@ Single cases stand in vectors/grid_v2.json. T-N4: out of order, doubled, one los
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -13,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloister import crypto
-from cloister.errors import CheckFailed, DecryptFailed, Expired, LogRollback, Replay, SignatureInvalid
-from cloister.grid import envelope, public, v1, v2
+from cloister.errors import CheckFailed, DecryptFailed, Expired, Gap, LogRollback, Replay, SignatureInvalid
+from cloister.grid import envelope, places, public, v1, v2
 from cloister.grid.keys import Identity, new_identity
 from cloister.grid.v2_thread import Held, Thread
 from cloister.protocol import jws
@@ -122,6 +123,15 @@ def test_one_changed_character_is_refused_and_changes_nothing(data: st.DataObjec
 _ADA, _BO = begun("flips")
 TOKEN = _BO.write("a message")
 READER, READER_BEFORE = _ADA.thread, Thread.load(_ADA.thread.dump())
+
+
+def test_a_chain_in_too_many_pieces_is_not_taken_further() -> None:
+    """GRID-011."""
+    pieces = tuple(places.Run(at, "", at, "") for at in range(3, 2001, 2))
+    crumbs = replace(READER, runs=(*READER.runs, *pieces))
+    with pytest.raises(Gap):
+        v2.read(crumbs, TOKEN, now=NOW)
+    assert v2.read(replace(crumbs, runs=crumbs.runs[:-1]), TOKEN, now=NOW)[1].status == "late"
 
 
 def test_nothing_is_opened_before_the_signature_holds(monkeypatch: pytest.MonkeyPatch) -> None:

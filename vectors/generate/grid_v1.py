@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -619,6 +620,7 @@ def strangers() -> list[Case]:
     refused = {
         "no-invitation": (held | {"held": []}, opening, UNKNOWN),
         "forged-sender": (held, remade(opening, eve, jwk=eve_jwk), NOT_MEMBER),
+        "forged-sender-to-nobody": (held | {"held": []}, remade(opening, eve, jwk=eve_jwk), NOT_MEMBER),
         "corrupted": (held, flip(opening, 2), SIG),
         "own": (held, remade(opening, ada, jwk=v1_jws.write_jwk(ada.jwk, "verify"), **{"from": ada.id1}), NOT_MEMBER),
         "other-conversation": (held, remade(opening, bo, re="0" * 64), UNKNOWN),
@@ -673,6 +675,16 @@ def stored() -> list[Case]:
         "trailing-bits": (text[:-3] + chr(ord(text[-3]) + 1) + "==", "secret"),
     }.items():
         out.append(bad(f"grid1-unlock-{name}", "GRID-036", "grid1-unlock", {"text": one, "password": password}, VAULT))
+    halves = json_emit({**v1_jws.write_jwk(eve.jwk, "sign"), "d": b64e(ada.sign)})
+    salt, nonce = draw(16), draw(12)
+    key = crypto.pbkdf2_sha256(b"secret", salt, iterations=100_000)
+    parts = (crypto.aead_seal(key, nonce, halves, b""), nonce, salt)
+    other = ".".join(binascii.b2a_base64(part, newline=False).decode() for part in parts)
+    out.append(
+        bad(
+            "grid1-unlock-two-halves", "GRID-023 GRID-036", "grid1-unlock", {"text": other, "password": "secret"}, VAULT
+        )
+    )
     sealed = v1_backup.keep(ada, t["held"].scalar, now=NOW, rng=draw)
     for name, (me, token, code) in {
         "another": (eve, sealed, DECRYPT),

@@ -614,6 +614,10 @@ def answers() -> list[Case]:
         out.append(
             bad(f"grid2-accept-content-{name}", "GRID-043 GRID-055", "grid2-accept", given | {"token": wrong}, FORMAT)
         )
+    uncommitted = sealed(
+        token.header | {"cm": b64e(bytes(32))}, key, padding.pad(b'{"nickname":"x","message":"x"}'), bo
+    )
+    out.append(bad("grid2-accept-uncommitted", "GRID-055", "grid2-accept", given | {"token": uncommitted}, DECRYPT))
     bare = sealed(token.header, key, b'{"nickname":"x","message":"x"}', bo)
     out.append(bad("grid2-accept-not-padded", "GRID-055", "grid2-accept", given | {"token": bare}, FORMAT))
     return out
@@ -671,6 +675,10 @@ def strangers() -> list[Case]:
     _, secret = ratchet.receive(mine.ratchet, b64d(head["rk"]), 1, 1, NOW)
     key = b"".join(ratchet.message_key(secret, mine.ratchet.th, bo.id, 1))
     got = {"up": 0, "h": dict(mine.links)[0]}
+    right = padding.pad(json_emit({"message": "x", "got": got}))
+    uncommitted = sealed(head | {"cm": b64e(bytes(32))}, key, right, bo)
+    given = {"state": mine.dump(), "token": uncommitted, "now": NOW}
+    out.append(bad("grid2-read-uncommitted", "GRID-055", "grid2-read", given, DECRYPT))
     for name, content in {
         "no-report": {"message": "x"},
         "foreign": {"message": "x", "got": got, "nickname": "x"},
