@@ -50,16 +50,27 @@ export async function names(ctx: Context, rep: Replica, n: number): Promise<stri
 export async function wrong(ctx: Context, rep: Replica): Promise<{ name: string; n: number }[]> {
   const { state, history } = known(rep);
   const found = new Map<string, { name: string; n: number }>();
+  for (const compact of await wrongShares(ctx, rep)) {
+    const letter = p2p.decode(compact);
+    const name = await people.nameOf(ctx.store, state, history.ownerOf(letter.kid));
+    const n = letter.body["n"] as number;
+    found.set(`${n} ${name}`, { name, n });
+  }
+  return [...found.values()].sort((one, other) => one.n - other.n || ascending(one.name, other.name));
+}
+
+/** Those shares as they came, of devices that the log knows (CLT-017). */
+export async function wrongShares(ctx: Context, rep: Replica): Promise<string[]> {
+  const { history } = known(rep);
+  const found: string[] = [];
   for (const [, row] of await ctx.store.list<{ jws?: string; sph: string }>("todo", { prefix: "evidence/" })) {
     if (row.sph !== rep.sph || row.jws === undefined) continue; // other evidence is about messages (CLT-037)
     try {
-      const letter = p2p.decode(row.jws);
-      const name = await people.nameOf(ctx.store, state, history.ownerOf(letter.kid));
-      const n = letter.body["n"] as number;
-      found.set(`${n} ${name}`, { name, n });
+      history.ownerOf(p2p.decode(row.jws).kid);
+      found.push(row.jws);
     } catch (error) {
       if (!(error instanceof CheckFailed)) throw error;
     }
   }
-  return [...found.values()].sort((one, other) => one.n - other.n || ascending(one.name, other.name));
+  return found.sort(ascending);
 }

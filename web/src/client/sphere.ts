@@ -22,11 +22,13 @@ import type { NewSphere } from "./api.ts";
 import * as commits from "./commits.ts";
 import { type Context, now, replica } from "./context.ts";
 import * as delivery from "./delivery.ts";
+import * as holders from "./holders.ts";
 import { writer } from "./locks.ts";
 import { change } from "./membership.ts";
 import * as memory from "./memory.ts";
 import type { EntryRow } from "./notices.ts";
 import * as organisation from "./organisation.ts";
+import * as outbox from "./outbox.ts";
 import { said, sphere } from "./overview.ts";
 import { type Names, namesOf } from "./people.ts";
 import type { LogLine, SeenRow, SphereInfo } from "./records.ts";
@@ -93,9 +95,12 @@ async function afterKey(ctx: Context, sph: string): Promise<void> {
  */
 export async function setMeta(ctx: Context, sph: string, changes: Partial<Text>): Promise<void> {
   const seen = MODES[announce.seenMode(await replica(ctx, sph))]!;
-  await change(ctx, sph, (rep) => {
-    if (MODES[known(rep).state.mode]! < seen) throw new Conflict("encryption was turned off meanwhile");
-    return [{ op: "meta", text: { ...staying(rep), ...changes } }];
+  await writer(ctx, sph, async () => outbox.organisationFirst(ctx, await replica(ctx, sph)));
+  await change(ctx, sph, async (rep): Promise<Intent[]> => {
+    const { mode } = known(rep).state;
+    if (MODES[mode]! < seen) throw new Conflict("encryption was turned off meanwhile");
+    const late: Intent[] = mode === "e2ee" && (await organisation.behind(ctx, rep)) ? [{ op: "epoch" }] : [];
+    return [{ op: "meta", text: { ...staying(rep), ...changes } }, ...late];
   });
 }
 
@@ -234,17 +239,22 @@ export async function seen(ctx: Context, sph: string, mid?: string): Promise<See
   return { pos, stored: stored.jws, header, size: stored.size, digest: stored.h, youSee };
 }
 
-/** Exportable proof for the present stop, checkable without this client. Throws NotFound. */
+/**
+ * Exportable proof for the present stop, checkable without this client, with shares that held a wrong key (CLT-017), which
+ * are kept without a stop too. Throws NotFound when there is neither.
+ */
 export async function evidence(ctx: Context, sph: string): Promise<Record<string, unknown>> {
   const rep = await replica(ctx, sph);
   const stop = stopOf(rep);
-  if (stop === undefined) throw new NotFound("nothing is stopped here");
-  const found = (stop.data["evidence"] ?? {}) as { common?: number; attach?: Record<string, string> };
+  const shares = await holders.wrongShares(ctx, rep);
+  if (stop === undefined && shares.length === 0) throw new NotFound("nothing is stopped here, and nobody sent a wrong key");
+  const found = (stop?.data["evidence"] ?? {}) as { common?: number; attach?: Record<string, string> };
   const past = await ctx.store.list<EntryRow>("entry", { from: [sph, 0], to: [sph, found.common ?? MAX_PAST] });
   const attached = await ctx.store.list<string | { jws: string }>("attach", { prefix: [sph] });
   const attach = attached.map(([key, row]) => [(key as readonly [string, string])[1], typeof row === "string" ? row : row.jws]);
   return {
-    v: 1, kind: "cloister-evidence", code: stop.code, detail: stop.detail, at: stop.at, sph,
+    v: 1, kind: "cloister-evidence", sph, shares,
+    code: stop?.code ?? "C_KC_MISMATCH", detail: stop?.detail ?? "", at: stop?.at ?? now(ctx),
     past: past.map(([, row]) => row.jws), ...found, attach: { ...Object.fromEntries(attach), ...found.attach },
   };
 }

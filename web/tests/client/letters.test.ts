@@ -9,11 +9,13 @@ import { type Vault } from "../../src/account/vault.ts";
 import { replica } from "../../src/client/context.ts";
 import * as delivery from "../../src/client/delivery.ts";
 import * as doctor from "../../src/client/doctor.ts";
+import * as keys from "../../src/client/keys.ts";
 import { known, saveNote } from "../../src/client/replica.ts";
 import * as memory from "../../src/client/memory.ts";
 import * as spheres from "../../src/client/sphere.ts";
 import type { Answer } from "../../src/client/transports/base.ts";
 import { DeviceRevoked } from "../../src/errors.ts";
+import { b64e } from "../../src/protocol/encoding.ts";
 import { type Member, further, reopen, say, sync, texts } from "./members.ts";
 import { type Pair, hand, pair } from "./pair.ts";
 
@@ -54,6 +56,16 @@ describe("keys (CLT-017)", () => {
     await sync(bo);
     expect(await keysOf(bo)).toEqual([1, 2]);
     expect(await bo.ctx.store.list("todo", { prefix: "letter/" })).toEqual([]);
+  });
+
+  test("a share that held a wrong key is saved as evidence, with the log that names who signed it", async () => {
+    await expect(spheres.evidence(bo.ctx, sph)).rejects.toMatchObject({ code: "L_NOT_FOUND" });
+    const to = { idR: bo.ctx.id, dvR: bo.ctx.dv, kem: "p384", ct: b64e(new Uint8Array(145)) };
+    const wrong = await keys.letter(ada.ctx, sph, "share", { n: 1, ...to });
+    await bo.ctx.store.step(async (tx) => tx.put("todo", `evidence/${ada.ctx.dv}/1`, { jws: wrong, code: "C_KC_MISMATCH", sph }));
+    const proof = await spheres.evidence(bo.ctx, sph);
+    expect(proof).toMatchObject({ kind: "cloister-evidence", code: "C_KC_MISMATCH", sph, shares: [wrong] });
+    expect((proof["past"] as string[]).length).toBe(known(await replica(bo.ctx, sph)).history.seq + 1);
   });
 
   test("a lost key comes from the own slot", async () => {
