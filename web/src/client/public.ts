@@ -92,7 +92,10 @@ export async function read(
       messages.push(one.message, ...(one.comments === 0 ? [] : await commentsOn(ctx, sph, mid, limit)));
     }
     const said = (name: string): string => String(note[name] ?? "");
-    return { sph, title: said("title"), topic: said("topic"), members: now?.memberCount ?? 0, seq: now?.seq ?? 0, messages: messages.filter(({ state: how }) => how === "sent") };
+    return {
+      sph, title: said("title"), topic: said("topic"), members: now?.memberCount ?? 0, seq: now?.seq ?? 0,
+      messages: messages.filter(({ state: how }) => how === "sent"),
+    };
   } finally {
     await store.close();
   }

@@ -77,7 +77,7 @@ export function outside(route: Route): boolean {
   return ["welcome", "setup", "signin", "join"].includes(route.name);
 }
 
-/** Whether an address is a link: an invitation (/j), whose fragment holds the secret, or one for reading (/p), which holds none. */
+/** Whether an address is a link: an invitation (/j), whose fragment holds the secret, or for reading (/p), with none. */
 export function isLink(path: string, fragment: string): boolean {
   return /^\/[jp]\/?$/.test(path) && fragment.length > 1 && !fragment.startsWith("#/");
 }
