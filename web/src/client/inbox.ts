@@ -26,11 +26,13 @@ import * as logbook from "./logbook.ts";
 import * as memory from "./memory.ts";
 import type { Form } from "./relay.ts";
 import * as renewing from "./renewing.ts";
-import * as resend from "./resend.ts";
 import { type Note, type Replica, known, newNote, saveNote } from "./replica.ts";
 import { cursor, move } from "./store.ts";
 
 export const STREAM = "inbox";
+
+/** Loaded with the first letter that needs it. */
+const resend = (): Promise<typeof import("./resend.ts")> => part(import("./resend.ts"));
 
 /** An item of the inbox, from a page or from the live connection. */
 export type Item = Form<"InboxItem">;
@@ -120,9 +122,9 @@ async function takeLetter(ctx: Context, compact: string): Promise<void> {
       }
       case "head-ask": return headAsk(ctx, rep, letter);
       case "head-proof": return headProof(ctx, rep, letter);
-      case "resend-ask": return void (await resend.answer(ctx, rep, letter));
+      case "resend-ask": return void (await (await resend()).answer(ctx, rep, letter));
       case "invite": return (await part(import("./invited.ts"))).take(ctx, letter, device);
-      case "resend": return void (await resend.take(ctx, rep, letter));
+      case "resend": return void (await (await resend()).take(ctx, rep, letter));
       case "mk": return device.owner === ctx.id ? takeMk(ctx, letter, await memory.refreshKlog(ctx)) : undefined;
       default: return undefined;
     }

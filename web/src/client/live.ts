@@ -18,12 +18,12 @@ import { isKind } from "./forms.ts";
 import * as inbox from "./inbox.ts";
 import * as joining from "./joining.ts";
 import * as keys from "./keys.ts";
+import * as lacking from "./lacking.ts";
 import { Line, type Record_ } from "./line.ts";
 import { writer } from "./locks.ts";
 import * as memory from "./memory.ts";
 import * as queue from "./queue.ts";
 import { type EpochRow, known, statusOf, stopOf } from "./replica.ts";
-import * as resend from "./resend.ts";
 import { cursor } from "./store.ts";
 import * as syncing from "./syncing.ts";
 
@@ -237,7 +237,7 @@ class Call {
       const rep = await replica(ctx, sph);
       if (statusOf(rep) !== "active" && statusOf(rep) !== "entering") continue;
       const asks = rep.note["welcome"] !== undefined || rep.note["claims"] !== undefined;
-      const busy = asks || (await keys.missing(ctx, rep)).length > 0 || resend.due(ctx, rep);
+      const busy = asks || (await keys.missing(ctx, rep)).length > 0 || lacking.due(ctx, rep);
       const waits = (await queue.rows(ctx.store, sph)).some((one) => one.state !== "failed");
       const revoked = (await memory.revoked(ctx.store)).size > 0;
       if (busy || statusOf(rep) === "entering" || revoked || !this.#subscribed.has(sph)) {

@@ -7,23 +7,20 @@
  * minutes and eight times unasked, an asker gets sixteen letters in that time. Spec: CLT-052.
  */
 
-import { Forbidden, FormatError, RelayError } from "../errors.ts";
+import { FormatError } from "../errors.ts";
 import type { Letter } from "../protocol/p2p.ts";
-import { type Device, activeDevices, ascending } from "../protocol/state.ts";
-import { EMPTY, gaps } from "../sphere/chains.ts";
+import { type Device, activeDevices } from "../protocol/state.ts";
 import * as messages from "../sphere/message.ts";
 import { type Context, now } from "./context.ts";
-import * as heads from "./heads.ts";
 import * as intake from "./intake.ts";
 import type { Frame } from "./intake.ts";
 import * as keys from "./keys.ts";
+import { MAX_SEQS, type Notes, wanted } from "./lacking.ts";
 import * as memory from "./memory.ts";
 import { LAST, type MessageRow, putRow } from "./message_row.ts";
-import { type Note, type Replica, known, saveNote } from "./replica.ts";
-import { type Reader, cursor } from "./store.ts";
+import { type Replica, known, saveNote } from "./replica.ts";
+import { cursor } from "./store.ts";
 
-/** Numbers in one question, which is the most a letter holds. */
-const MAX_SEQS = 256;
 /** Chains asked about in one round. */
 const MAX_CHAINS = 16;
 const ASKED = 4;
@@ -37,65 +34,7 @@ export const LETTERS = 16;
 const REMEMBERED = 64;
 const DAY = 86_400;
 
-/** What was asked about one chain: when last, how often, up to which number, and whom. */
-interface Asked {
-  at: number;
-  n: number;
-  top: number;
-  of: string[];
-}
-
-type Notes = Note & {
-  resend?: Record<string, Asked>;
-  resent?: Record<string, { at: number; n: number }>;
-  lacks?: boolean;
-  lacksNext?: number;
-  gappy?: string[];
-};
-
-/**
- * What is missing of each device's chain and may be asked for: the newest numbers, at most 256 of each.
- *
- * Gaps that retention does not explain, ends that a checkpoint names, and frames whose signature failed.
- */
-export async function wanted(ctx: Context, rep: Replica, from: Reader = ctx.store): Promise<Map<string, number[]>> {
-  const { state } = known(rep);
-  const ends = heads.shortOf(rep);
-  const held = await intake.chains(from, rep.sph);
-  const found = new Map<string, Set<number>>();
-  for (const dv of new Set([...held.keys(), ...ends.keys()])) {
-    if (dv === ctx.dv) continue;
-    const ranges = gaps(held.get(dv) ?? EMPTY, state.policy, now(ctx), ends.get(dv) ?? 0).filter((one) => !one.silent);
-    const numbers = new Set<number>();
-    for (const { first, last } of ranges.reverse().slice(0, MAX_SEQS)) {
-      for (let n = Math.max(first, last - MAX_SEQS + 1); n <= last; n += 1) numbers.add(n);
-    }
-    if (numbers.size > 0) found.set(dv, numbers);
-  }
-  const bounds = { prefix: [rep.sph, "quarantined"], reverse: true, limit: MAX_SEQS };
-  const rows = await from.by<MessageRow>("message", "state", bounds);
-  for (const [, { dv, seq, code }] of rows) {
-    if (code === "C_SIG" && dv !== ctx.dv && state.devices.has(dv)) found.set(dv, (found.get(dv) ?? new Set()).add(seq));
-  }
-  const newest = (numbers: Set<number>): number[] => [...numbers].sort((one, other) => other - one).slice(0, MAX_SEQS);
-  return new Map([...found].sort(([one], [other]) => ascending(one, other)).map(([dv, numbers]) => [dv, newest(numbers)]));
-}
-
-/** Ask about what stays missing after everything the relay has was read; a refusal waits for the next round. */
-export async function heal(ctx: Context, rep: Replica): Promise<void> {
-  if (rep.state === undefined || rep.note.status !== "active") return;
-  try {
-    await ask(ctx, rep);
-  } catch (error) {
-    if (!(error instanceof Forbidden || error instanceof RelayError)) throw error;
-  }
-}
-
-/** Whether something was missing when last looked at, and may be asked for again now. */
-export function due(ctx: Context, rep: Replica): boolean {
-  const { lacks, gappy = [], lacksNext = 0 } = rep.note as Notes;
-  return (lacks === true || gappy.length > 0) && now(ctx) >= lacksNext;
-}
+export { due, heal, wanted } from "./lacking.ts";
 
 /** Ask for what is missing; the devices asked. `again`: a person says so, whatever was asked before. */
 export async function ask(ctx: Context, rep: Replica, again = false): Promise<string[]> {

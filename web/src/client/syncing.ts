@@ -20,6 +20,7 @@ import * as expiry from "./expiry.ts";
 import * as inbox from "./inbox.ts";
 import * as joining from "./joining.ts";
 import * as keys from "./keys.ts";
+import * as lacking from "./lacking.ts";
 import { writer } from "./locks.ts";
 import * as logbook from "./logbook.ts";
 import * as memory from "./memory.ts";
@@ -28,7 +29,6 @@ import * as outbox from "./outbox.ts";
 import * as queue from "./queue.ts";
 import type { SyncReport } from "./records.ts";
 import * as renewing from "./renewing.ts";
-import * as resend from "./resend.ts";
 import { type Note, type Replica, known, saveNote, statusOf } from "./replica.ts";
 import * as stops from "./stops.ts";
 import * as stream from "./stream.ts";
@@ -165,7 +165,7 @@ async function inStep(ctx: Context, sph: string, counted: Tally): Promise<void> 
   await revokeEverywhere(ctx, await replica(ctx, sph));
   await renew(ctx, await replica(ctx, sph));
   await keys.heal(ctx, await replica(ctx, sph));
-  await resend.heal(ctx, await replica(ctx, sph));
+  await lacking.heal(ctx, await replica(ctx, sph));
   if ((await joining.fetchRequests(ctx, await replica(ctx, sph))).length > 0) await joining.autoAdmit(ctx, sph);
 }
 
