@@ -15,10 +15,11 @@
 | T-S9 flipped bytes | test_flips | the tag: another master key is used; signature, tag and kc of shares |
 | T-S9 exchanged pieces | test_exchanged | binding, tag: the commitment still refuses; that too: wrong keys; vault |
 | messages kept back | test_resend | signatures: whoever hands them on puts words into a mouth |
+| positions left out | test_left_out | the bound on asking again: asked for ever |
 | T-S10 switches | test_switches | entry signatures: words leave in clear |
 | T-S11 marks kept back, storms | test_marks | beside each test |
 | T-S12 removed member | test_removed | recipients from the log; rotate-then-speak; slots under a key of the relay |
-| T-S13 live transfer | test_live_transfer | signatures; kc; memory of asks; the time |
+| T-S13 live transfer | test_live_transfer | signatures; kc; memory of asks; the time; the next offer; the late one |
 | T-M1 to T-M3, T-M5, T-M8 | test_members | beside each test |
 | T-M4 | test_races, test_relay_races | beside each test |
 | T-M6 older keys | test_history | beside each test |
