@@ -220,11 +220,29 @@ async def test_the_organisation_is_looked_at_before_every_word(
     await firm.remove("cy")
     there = bo.sphere(board.sph)
     if weak:
-        monkeypatch.setattr(outbox, "_organisation_first", _nothing)
+        monkeypatch.setattr(outbox, "organisation_first", _nothing)
     sent(await there.send("Without cy"))
     await cy.sync()
     assert said(cy, board) == (["Without cy"] if weak else ["unreadable"])
     assert there.info.epoch == (1 if weak else 2)
+
+
+@pytest.mark.parametrize("weak", [False, True], ids=["", "control"])
+async def test_the_organisation_is_looked_at_before_a_title_too(
+    w: World, monkeypatch: pytest.MonkeyPatch, weak: bool
+) -> None:
+    """CLT-062: a title is sealed under the sphere's key like a word. Control: by what Bo knew, Cy reads the new one."""
+    ada, bo, cy, firm, board = await _firm(w)
+    await board.set_meta(title="All three")
+    await board.set_role("bo", "admin")
+    await rounds(bo, cy)
+    await firm.remove("cy")
+    if weak:
+        monkeypatch.setattr(outbox, "organisation_first", _nothing)
+    await bo.sphere(board.sph).set_meta(title="Without cy")
+    await rounds(ada, cy)
+    assert (board.info.title, board.info.epoch) == ("Without cy", 1 if weak else 2)
+    assert cy.sphere(board.sph).info.title == ("Without cy" if weak else "All three")
 
 
 async def _nothing(*_: object) -> None:

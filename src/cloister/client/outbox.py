@@ -207,7 +207,7 @@ async def _send_one(ctx: Context, rep: Replica, item: str, row: dict[str, Any], 
         return False
     if not questions.allowed(rep, row):
         raise Forbidden("no message in clear is allowed here any more")
-    await _organisation_first(ctx, rep)
+    await organisation_first(ctx, rep)
     state = rep.known[0]
     if wants_key(ctx, rep):
         if state.members[ctx.id].role != "guest":
@@ -221,7 +221,7 @@ async def _send_one(ctx: Context, rep: Replica, item: str, row: dict[str, Any], 
     return await _in_flight(ctx, rep, item, row, depth)
 
 
-async def _organisation_first(ctx: Context, rep: Replica) -> None:
+async def organisation_first(ctx: Context, rep: Replica) -> None:
     """The organisation's log is read before one of its spheres is spoken in, and a key that it owes is made: else a
     word would go under one that somebody who has left can derive, or wait for one that never comes (CLT-062)."""
     org = organisation.of(ctx, rep)

@@ -10,8 +10,11 @@ from typing import Any, Literal
 
 from cloister.client import (
     announce,
+    inbox,
     keys,
     memory,
+    organisation,
+    outbox,
 )
 from cloister.client.replica import Replica
 from cloister.client.sphere_base import SphereBase
@@ -50,8 +53,13 @@ class SettingActs(SphereBase):
                 stays.topic if topic is None else topic,
                 stays.icon if icon is None else icon,
             )
-            return [compose.SetMeta(text)]
+            late = rep.known[0].mode == "e2ee" and organisation.behind(self._ctx, rep)
+            return [compose.SetMeta(text), *([compose.Rotate()] if late else [])]
 
+        async with self._ctx.profile.writer(self.sph):
+            await outbox.organisation_first(self._ctx, self._rep)
+        if self._state.org and organisation.key(self._ctx, self._rep) is None:
+            await inbox.pull(self._ctx)  # its new key lies there
         await self._commit(make)
 
     async def set_mode(self, mode: Mode, *, title: str | None = None, seen: Mode | None = None) -> None:

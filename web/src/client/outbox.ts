@@ -223,7 +223,7 @@ async function sendOne(ctx: Context, sph: string, id: string, depth = 0): Promis
 }
 
 /** An organisation's log is read before one of its spheres is spoken in, and a key that it owes is made (CLT-062). */
-async function organisationFirst(ctx: Context, rep: Replica): Promise<void> {
+export async function organisationFirst(ctx: Context, rep: Replica): Promise<void> {
   const held = await organisation.of(ctx, rep);
   const due = (found: Replica): boolean => {
     const { state } = known(found);

@@ -27,6 +27,7 @@ import { writer } from "./locks.ts";
 import { change } from "./membership.ts";
 import * as memory from "./memory.ts";
 import type { EntryRow } from "./notices.ts";
+import * as inbox from "./inbox.ts";
 import * as organisation from "./organisation.ts";
 import * as outbox from "./outbox.ts";
 import { said, sphere } from "./overview.ts";

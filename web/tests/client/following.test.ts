@@ -77,6 +77,16 @@ test("the organisation is looked at before every word, and a guest waits for a k
   expect((await texts(ada, board)).slice(-2)).toEqual(["A new key", "From a guest"]);
 });
 
+test("nor is a title sealed before that", async () => {
+  await spheres.rotate(bo.ctx, firm, "");
+  await spheres.setMeta(ada.ctx, board, { title: "Under the newest" });
+  const [last] = known(await replica(ada.ctx, board)).history.epochs().slice(-1);
+  expect(last!.m).toBe((await epochs())[0]);
+  await sync(bo);
+  await sync(bo);
+  expect((await spheres.sphere(bo.ctx, board)).title).toBe("Under the newest");
+});
+
 test("an organisation stays encrypted (ROLE-014)", async () => {
   await expect(spheres.setMode(ada.ctx, firm, "open", undefined, "e2ee")).rejects.toMatchObject({ code: "L_USAGE" });
   await expect(spheres.createSphere(ada.ctx, "Open firm", { kind: "org", mode: "open" })).rejects.toMatchObject({ code: "L_USAGE" });
@@ -95,11 +105,11 @@ test("while the relay hides the organisation's newest key, words wait and no old
   await spheres.rotate(bo.ctx, firm, "");
   await say(bo, board, "Under the fifth");
   await sync(ada);
-  expect(await epochs()).toEqual([4, 6]);
+  expect(await epochs()).toEqual([5, 7]);
   await say(ada, board, "For us");
   await sync(ada);
   expect((await texts(ada, board)).slice(-1)).toEqual(["(For us)"]);
-  expect(await epochs()).toEqual([4, 6]);
+  expect(await epochs()).toEqual([5, 7]);
   ada.wire.alter = (_, answer) => answer;
   await sync(ada, bo);
   await sync(ada, bo);
