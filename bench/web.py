@@ -105,7 +105,8 @@ def sizes(browser: Browser, server: str, sph: str, count: int) -> Rows:
         own = {name: size for name, size in everything.items() if "/assets/worker-" in name} | inside
         page = {name: size for name, size in everything.items() if name.endswith(".js") and name not in own}
         styles = [size for name, size in everything.items() if name.endswith(".css")]
-        kinds = {"js": page.values(), "css": styles, "worker": own.values()}
+        begins = [size for name, size in own.items() if "/assets/worker-" in name or "/assets/argon2-" in name]
+        kinds = {"js": page.values(), "css": styles, "worker": begins, "own": own.values()}
         return {kind: sum(found) / 1000 for kind, found in kinds.items()}
 
     view.page.wait_for_load_state("networkidle")
@@ -122,7 +123,8 @@ def sizes(browser: Browser, server: str, sph: str, count: int) -> Rows:
         figure("JavaScript until signed in, the inbox shown, gzipped", inbox["js"], "kB", 150),
         figure("JavaScript until a sphere is open, gzipped", sphere["js"], "kB", 150),
         figure("CSS until a sphere is open, gzipped", sphere["css"], "kB", 20),
-        figure("worker with its WASM until a sphere is open, gzipped", sphere["worker"], "kB", 120),
+        figure("worker with Argon2id's WASM, gzipped", sphere["worker"], "kB", 120),
+        figure("all that the worker fetched until a sphere was open on a new device, gzipped", sphere["own"], "kB"),
     ]
 
 
