@@ -97,6 +97,9 @@ async function afterKey(ctx: Context, sph: string): Promise<void> {
 export async function setMeta(ctx: Context, sph: string, changes: Partial<Text>): Promise<void> {
   const seen = MODES[announce.seenMode(await replica(ctx, sph))]!;
   await writer(ctx, sph, async () => outbox.organisationFirst(ctx, await replica(ctx, sph)));
+  const first = await replica(ctx, sph);
+  // The organisation's new key lies in the inbox.
+  if (known(first).state.org !== "" && (await organisation.key(ctx, first)) === undefined) await inbox.pull(ctx);
   await change(ctx, sph, async (rep): Promise<Intent[]> => {
     const { mode } = known(rep).state;
     if (MODES[mode]! < seen) throw new Conflict("encryption was turned off meanwhile");
