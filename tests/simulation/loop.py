@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from cloister import crypto
+from cloister.protocol import certificate
 from cloister.server import core
 from cloister.server.writer import Writer
 
@@ -106,17 +107,21 @@ class InlineWriter(Writer):
 
 @contextmanager
 def remembered_signatures() -> Iterator[None]:
-    """Ten devices check the same signature; a check is a function of its bytes, so one of them pays for it.
+    """Ten devices check the same signature or certificate; a check is a function of its bytes, so one pays for it.
 
     Only what holds is remembered. What does not hold is checked again each time.
     """
-    names = ("ed25519_verify", "es384_verify")
+    names = ("ed25519_verify", "es384_verify", "ed25519_check_public")
     real = {name: getattr(crypto, name) for name in names}
+    verify = certificate.verify
     for name in names:
         setattr(crypto, name, lru_cache(maxsize=50_000)(real[name]))
+    certified = lru_cache(maxsize=50_000)(lambda compact, ik: verify(compact, dict(ik)))
+    certificate.verify = lambda compact, ik: certified(compact, tuple(sorted(ik.items())))
     try:
         yield
     finally:
+        certificate.verify = verify
         for name in names:
             setattr(crypto, name, real[name])
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,7 +99,12 @@ class Person:
     @property
     def leads(self) -> bool:
         """Whether this is an owner or admin, as far as the device knows."""
-        return self.client is not None and any(s.role in ("owner", "admin") for s in self.client.spheres())
+        if self.client is None:
+            return False
+        ctx = self.client.context
+        states = [ctx.replica(sph).state for sph, _ in ctx.store.rows("sphere")]
+        own = [state.members.get(ctx.id) for state in states if state is not None]
+        return any(one is not None and one.active and one.role in ("owner", "admin") for one in own)
 
     def clock(self) -> float:
         return self.story.clock() + self.skew
@@ -189,7 +194,7 @@ class Person:
         self.connections.clear()
         self.client = None
 
-    def run(self, what: Awaitable[None]) -> asyncio.Task[None]:
+    def run(self, what: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Something this program does; what goes wrong that should not ends the story."""
 
         async def watched() -> None:
@@ -205,6 +210,7 @@ class Person:
         task = asyncio.get_running_loop().create_task(watched())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: what.close())  # it may have ended before it began
         return task
 
     def do(self, label: str, act: Act) -> asyncio.Task[None]:

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import random
 import shutil
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,8 +28,10 @@ from tests.simulation.cast import INSIDE, PASSWORD, START, TITLE, Part, settings
 from tests.simulation.person import Person, watched_stores
 from tests.simulation.weather import Way, Weather
 
-# Rounds of healing: twice the ten minutes after which a question is asked again, and some to spare.
+# Rounds of healing: twice the ten minutes after which a question is asked again, and some to spare; then as many as
+# it takes until a round brings nothing new.
 ROUNDS = 6
+MOST = 20
 BETWEEN = 700.0
 
 
@@ -47,7 +50,7 @@ class Ack:
     pos: int
 
 
-@dataclass
+@dataclass(eq=False)
 class Story:
     """See the module. ``steps`` is how many the stormy part has."""
 
@@ -177,6 +180,8 @@ class Story:
             one = rng.choice(list(self.people.values()))
             one.skew = rng.uniform(-600, 600)
             self.note(one.name, "clock changes")
+        elif chance < 0.22 and running:
+            self._crowd(running)
         elif running:
             self._act(rng.choice([*running, *(one for one in running if one.leads)]))
         for one in list(self.people.values()):
@@ -191,8 +196,17 @@ class Story:
     # what people do ----------------------------------------------------------------------------------------------
     def _act(self, who: Person) -> None:
         names = [name for name, (_, weight) in ACTS.items() for _ in range(weight)]
-        label = self.rng.choice(names)
+        self._do(who, self.rng.choice(names))
+
+    def _do(self, who: Person, label: str) -> None:
         who.do(label, lambda client: ACTS[label][0](self, who, client))
+
+    def _crowd(self, running: list[Person]) -> None:
+        """Several want to change the sphere in the same moment: one of them comes first, the others must see it."""
+        able = [one for one in running if one.leads]
+        able += [one for one in running if one not in able]
+        for one in able[: self.rng.randint(2, 5)]:
+            self._do(one, self.rng.choice(("rotate", "rotate", "policy", "meta", "role", "invite", "admit", "say")))
 
     def inside(self, client: Client) -> Sphere:
         return client.sphere(TITLE)
@@ -211,14 +225,19 @@ class Story:
             await person.way.settle()
         for person in self.people.values():
             await person.start(live=False)
-        for _ in range(ROUNDS):
-            if self.failure:
+        before = -1
+        for n in range(MOST):
+            if self.failure or (n > ROUNDS and before == self.stored()):
                 return
+            before = self.stored()
             for person in self.people.values():
                 await self._round(person)
-            self.leap += BETWEEN
-        for person in self.people.values():
-            await self._round(person)
+            self.leap += BETWEEN if n < ROUNDS else 0.0
+
+    def stored(self) -> int:
+        """Rows the relay has."""
+        with sqlite3.connect(self.folder / "relay" / "relay.db") as db:
+            return int(db.execute("SELECT count(*) FROM item").fetchone()[0])
 
     async def _round(self, person: Person) -> None:
         if not person.online or self.failure:
@@ -236,8 +255,7 @@ class Story:
             unfinished = client.context.store.get("revoking")
             if unfinished:
                 await client.revoke_device(unfinished["dv"], PASSWORD.format(person.login))
-            for item in client.outbox():
-                await client.retry(item.id, anyway=item.question)
+            await _answer(self, person, client)
         except CloisterError as error:
             self.note(person.name, f"round: {error.code}")
             if error.code in ("L_REVOKED", "E_AUTH", "L_DEVICE_REVOKED"):
@@ -367,9 +385,11 @@ async def _sync(story: Story, who: Person, client: Client) -> Any:
 
 
 async def _answer(story: Story, who: Person, client: Client) -> Any:
-    for item in client.outbox():
-        if item.state == "held":
-            await client.retry(item.id, anyway=item.question)
+    """Say yes to what waiting texts ask, and try the others again: each as it stands by now."""
+    for name in [item.id for item in client.outbox()]:
+        for item in client.outbox():
+            if item.id == name:
+                await client.retry(item.id, anyway=item.question)
 
 
 async def _device(story: Story, who: Person, client: Client) -> Any:
