@@ -13,6 +13,8 @@ and what people do. Everything runs in one thread in virtual time, so that the s
 | story | one seed from the first step to the last |
 | verdict | what must hold afterwards |
 | weak | builds with one promise broken, for control runs |
+| crowded | many clients at one relay process, without virtual time: what each was told (T-N2) |
+| linear | whether what they were told is one log, served one act at a time |
 
     python -m tests.simulation SEED          replays one seed; --trace shows every step
 """
