@@ -22,6 +22,7 @@ from cloister.protocol import jws
 from cloister.protocol.encoding import b64d, b64e, json_emit
 from cloister.sphere import epoch
 from cloister.sphere import live as transfer
+from cloister.sphere.share import Party
 from tests.hostile.world import HostileWorld
 from tests.scenarios.test_live_transfer import live_sphere
 from tests.scenarios.world import Network, harbour
@@ -124,6 +125,22 @@ async def test_honestly_carried_it_arrives_once(hw: HostileWorld) -> None:
     assert await on.to(on.ada, done) == "" and on.ada.context.transfers.answered == {}
     assert await on.to(on.bo, give) == ""
     assert await on.to(on.ada, ask) == ""
+
+
+async def test_a_terminal_is_met_nowhere(hw: HostileWorld) -> None:
+    """LIVE-015: a way is dropped unanswered, before the open and after it, and spoils nothing."""
+    on = await stage(hw)
+    offer = await on.offered(await on.asked())
+    bo, ada = on.bo.context, on.ada.context
+    where = transfer.Way("abcd", "p" * 24, bytes(32), (bytes(range(18)),))
+    ends = (on.sph, Party(bo.id, bo.dv), bo.sign, Party(ada.id, ada.dv))
+    way = transfer.way(*ends, jws.decode(offer, transfer.TYP).digest, where, now=bo.now(), rng=bo.rng)
+    assert await on.to(on.ada, way) == ""
+    opened = await on.to(on.bo, offer)
+    assert await on.to(on.bo, way) == "" and await on.to(on.ada, opened) == "" and await on.to(on.ada, way) == ""
+    (waiting,) = harbour(on.ada).handover().waiting()
+    await harbour(on.ada).handover().give(waiting.name)
+    assert body(await on.to(on.bo, on.hers.kept[-1]))["k"] == "done" and on.has_key
 
 
 async def test_another_ephemeral_key_is_not_answered(hw: HostileWorld) -> None:

@@ -120,6 +120,21 @@ def live_done(given: Given) -> Any:
     return True
 
 
+def live_way(given: Given) -> Any:
+    log = _log(given)
+    me, other, after = _party(log, given["me"]), _party(log, given["other"]), _hex(given["after"])
+    where = live.Way(given["ufrag"], given["pwd"], _hex(given["fp"]), tuple(_hex(one) for one in given["at"]))
+    return live.way(log.sph, me, _signer(given), other, after, where, now=given["now"], rng=_drawn(given))
+
+
+def live_way_heard(given: Given) -> Any:
+    log = _log(given)
+    me, other = _party(log, given["me"]), _party(log, given["other"])
+    message = live.read(given["way"], _here(given))
+    found = live.check_way(message, log.sph, me, other, _hex(given["after"]), given["exp"], given["now"])
+    return {"ufrag": found.ufrag, "pwd": found.pwd, "fp": found.fp.hex(), "at": [one.hex() for one in found.at]}
+
+
 OPS = {
     "live-ask": live_ask,
     "live-asked": live_asked,
@@ -128,4 +143,6 @@ OPS = {
     "live-opened": live_opened,
     "live-take": live_take,
     "live-done": live_done,
+    "live-way": live_way,
+    "live-way-heard": live_way_heard,
 }

@@ -1,4 +1,4 @@
-"""Live transfer: the five messages, the digits, and everything a side must not take."""
+"""Live transfer: the messages, the digits, and everything a side must not take."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from cloister import crypto
 from cloister.protocol import jws
-from cloister.protocol.encoding import b64d, b64e
+from cloister.protocol.encoding import b64d, b64e, json_emit
 from cloister.protocol.history import History
 from cloister.protocol.state import Policy
 from cloister.sphere import compose, live
@@ -92,12 +92,14 @@ class World:
         return Party(who.handle, who.dev.dv)
 
     def again(self, compact: str, who: Person | None = None, without: str = "", **changes: Any) -> str:
-        """The message with other members, signed by ``who`` (its sender where none is named)."""
+        """The message with other members, of any form, signed by ``who`` (its sender where none is named)."""
         envelope = jws.decode(compact, live.TYP)
         people = (self.ada, self.bo, self.cy, self.dan, self.eve)
         signer = who or next(one for one in people if one.dev.dv == envelope.header["kid"])
         body = {k: v for k, v in {**envelope.body, **changes}.items() if k != without}
-        return jws.sign(live.TYP, {"kid": signer.dev.dv}, body, signer.dev.signer)
+        header = {"alg": "Ed25519", "typ": live.TYP, "kid": signer.dev.dv}
+        signed = f"{b64e(json_emit(header))}.{b64e(json_emit(body))}"
+        return f"{signed}.{b64e(signer.dev.signer(signed.encode()))}"
 
     def given(self, now: int, **members: Any) -> Case:
         return {**self.log, "now": now, **members}
@@ -273,6 +275,75 @@ def elsewhere(world: World) -> list[Case]:
     ]
 
 
+def ways(world: World) -> list[Case]:
+    """Where a browser can be met: nothing in it can be an address, and it fits one place of one transfer only."""
+    draw = rng("live-way")
+    place = draw(16) + (50_000).to_bytes(2, "big")
+    where = live.Way("Ab+/", draw(18).hex()[:24], draw(32), (place, draw(16) + (1).to_bytes(2, "big")))
+    offer = jws.decode(world.offer, live.TYP).digest
+    jti = draw(16)
+    way = live.way(
+        world.sph, world.asker, world.bo.dev.signer, world.provider, offer, where, now=NOW + 2, rng=lambda _: jti
+    )
+    shown = {
+        "ufrag": where.ufrag, "pwd": where.pwd, "fp": where.fp.hex(), "at": [one.hex() for one in where.at],
+    }  # fmt: skip
+    cy = {"idR": world.cy.handle, "dvR": world.cy.dev.dv}
+    other = world.elsewhere
+    log = {"entries": list(other.entries), "attach": {b64e(d): c for d, c in other.attach.items()}}
+
+    def heard(compact: str, now: int = NOW + 3, **members: Any) -> Case:
+        ends = {"me": world.ada.dev.dv, "other": world.bo.dev.dv, "exp": NOW + 120}
+        return world.given(now, **ends, after=offer.hex(), way=compact, **members)
+
+    def no(name: str, rule: str, given: Case, code: str) -> Case:
+        return bad(f"live-way-{name}", rule, "live-way-heard", given, code)
+
+    def places(*raw: bytes) -> str:
+        return world.again(way, at=[b64e(one) for one in raw])
+
+    def named(**members: Any) -> str:
+        return world.again(way, **members)
+
+    signed, _, signature = way.rpartition(".")
+    renamed = {**heard(named(sph=other.state.sph)), "elsewhere": log}
+    made = world.given(
+        NOW + 2, me=world.bo.dev.dv, seed=world.bo.dev.seed.hex(), other=world.ada.dev.dv, after=offer.hex(), **shown,
+        drawn=jti.hex(),
+    )  # fmt: skip
+    address = b"192.168.1.17:50000"
+    return [
+        good("live-way", "LIVE-015", "live-way", made, way),
+        good("live-way-heard", "LIVE-015", "live-way-heard", heard(way), shown),
+        no("late", "LIVE-011", heard(way, NOW + 121), EXPIRED),
+        no("for-another", "LIVE-001", heard(named(**cy)), REPLAY),
+        no("by-another", "LIVE-001", heard(world.again(way, world.cy)), REPLAY),
+        no("by-a-removed", "LIVE-010", heard(world.again(way, world.dan)), STRANGER),
+        no("after-another", "LIVE-001", heard(named(after=b64e(bytes(32)))), REPLAY),
+        no("signature", "LIVE-010", heard(f"{signed}.{flip(signature)}"), SIG),
+        no("elsewhere", "LIVE-001", renamed, REPLAY),
+        no("an-open", "LIVE-001", heard(world.open), REPLAY),
+        no("no-place", "LIVE-015", heard(places()), FORMAT),
+        no("port-0", "LIVE-015", heard(places(place[:16] + bytes(2))), FORMAT),
+        no("nine-places", "LIVE-015", heard(places(*[place] * 9)), FORMAT),
+        no("short-place", "LIVE-015", heard(places(place[:17])), FORMAT),
+        no("an-address", "LIVE-015", heard(named(at=["192.168.1.17:50000"])), FORMAT),
+        no("a-name", "LIVE-015", heard(named(at=["printer.local:9100"])), FORMAT),
+        good("live-way-bytes-are-a-name", "LIVE-015", "live-way-heard", heard(places(address)),
+             {**shown, "at": [address.hex()]}),
+        no("short-ufrag", "LIVE-015", heard(named(ufrag="abc")), FORMAT),
+        no("long-ufrag", "LIVE-015", heard(named(ufrag="a" * 33)), FORMAT),
+        no("ufrag-of-two-lines", "LIVE-015", heard(named(ufrag="abcd\r\na=candidate")), FORMAT),
+        no("ufrag-and-line-end", "LIVE-015", heard(named(ufrag="abcd\n")), FORMAT),
+        no("short-pwd", "LIVE-015", heard(named(pwd="a" * 21)), FORMAT),
+        no("long-pwd", "LIVE-015", heard(named(pwd="a" * 65)), FORMAT),
+        no("pwd-with-blank", "LIVE-015", heard(named(pwd="a" * 22 + " 1")), FORMAT),
+        no("short-fp", "LIVE-015", heard(named(fp=b64e(bytes(31)))), FORMAT),
+        no("with-a-description", "LIVE-015", heard(named(sdp="v=0")), FORMAT),
+        no("without-fp", "LIVE-015", heard(world.again(way, without="fp")), FORMAT),
+    ]  # fmt: skip
+
+
 def cases() -> list[Case]:
     world = World()
-    return [*sent(world), *asks(world), *offers(world), *gives(world), *elsewhere(world)]
+    return [*sent(world), *asks(world), *offers(world), *gives(world), *elsewhere(world), *ways(world)]

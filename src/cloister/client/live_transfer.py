@@ -395,6 +395,8 @@ async def take(ctx: Context, sph: str, compact: str) -> None:
                 await _given(ctx, rep, message)
             case "done":
                 await _done(ctx, rep, message)
+            case "way":
+                return  # a terminal has no browser to be met by (LIVE-015)
             case _:
                 await _ended(ctx, message)
     except (CheckFailed, NotFound, RelayError, Unreachable):

@@ -1,12 +1,13 @@
 """Live transfer: epoch secrets handed from one connected device to another, with nothing stored between them.
 
-Five signed messages; pure functions over what each side keeps in memory meanwhile. Both halves are needed to open what
+Signed messages; pure functions over what each side keeps in memory meanwhile. Both halves are needed to open what
 is given: a key pair made for this one ask, and the device's receiving key. Who may be given what, and when a person is
 asked, is decided elsewhere. Spec: LIVE-001 to LIVE-012.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -35,6 +36,9 @@ TYP: Final = "sph-live+1"
 SECONDS: Final = 120
 MAX_NS: Final = 64
 _ZERO: Final = bytes(crypto.NONCE_LENGTH)
+# What a browser draws for a connection (RFC 8839, section 5.4), within bounds.
+_UFRAG: Final = re.compile("[A-Za-z0-9+/]{4,32}")
+_PWD: Final = re.compile("[A-Za-z0-9+/]{22,64}")
 
 Signer = Callable[[bytes], bytes]
 Why = Literal["different", "refused", "failed"]
@@ -102,6 +106,17 @@ class Pair:
     @property
     def both(self) -> tuple[str, str, str, str, str]:
         return self.sph, self.asker.id, self.asker.dv, self.provider.id, self.provider.dv
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where a browser can be met (LIVE-015): the names and the certificate's SHA-256 of one connection, and up to eight
+    places, each the 16 bytes of a random name of the local network and a port, big-endian."""
+
+    ufrag: str
+    pwd: str = field(repr=False)
+    fp: bytes
+    at: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,3 +363,24 @@ def check_end(ended: Message, sph: str, me: Party, other: Party, asked: bytes) -
     _expect(ended, "end", sph, me, other, ("ask", asked), 0, 0)
     why: Why = ended.body["why"]
     return why
+
+
+# --- way: another carrier -----------------------------------------------------------------------------------------
+
+
+def way(sph: str, me: Party, signer: Signer, to: Party, after: bytes, where: Way, *, now: int, rng: Rng) -> str:
+    """Say where this side can be met; ``after`` is H(SI) of the offer, or of the other side's way (LIVE-015)."""
+    members = {"ufrag": where.ufrag, "pwd": where.pwd, "fp": b64e(where.fp), "at": [b64e(one) for one in where.at]}
+    return _sign(me, signer, "way", sph, to, now, rng, after=b64e(after), **members)
+
+
+def check_way(message: Message, sph: str, me: Party, other: Party, after: bytes, exp: int, now: int) -> Way:
+    """Where the other side can be met (LIVE-015). Raises Replay, Expired, FormatError."""
+    _expect(message, "way", sph, me, other, ("after", after), exp, now)
+    body = message.body
+    at = tuple(b64d(one) for one in body["at"])
+    if not _UFRAG.fullmatch(body["ufrag"]) or not _PWD.fullmatch(body["pwd"]):
+        raise FormatError("no names of a connection")
+    if not at or any(one[16:] == b"\0\0" for one in at):
+        raise FormatError("no place to meet")
+    return Way(body["ufrag"], body["pwd"], b64d(body["fp"]), at)

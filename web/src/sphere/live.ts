@@ -1,8 +1,8 @@
 /**
  * Live transfer: epoch secrets handed from one connected device to another, with nothing stored between them.
  *
- * Five signed messages; functions over what each side keeps in memory meanwhile. Both halves are needed to open what is
- * given: a key pair made for this one ask, and the device's receiving key. Spec: LIVE-001 to LIVE-011.
+ * Signed messages; functions over what each side keeps in memory meanwhile. Both halves are needed to open what is
+ * given: a key pair made for this one ask, and the device's receiving key. Spec: LIVE-001 to LIVE-011, LIVE-015.
  */
 
 import {
@@ -21,6 +21,9 @@ export const SECONDS = 120;
 export const MAX_NS = 64;
 const NONE = new Uint8Array(0);
 const ZERO = new Uint8Array(12);
+/** What a browser draws for a connection (RFC 8839, section 5.4), within bounds. */
+const UFRAG = /^[A-Za-z0-9+/]{4,32}$/;
+const PWD = /^[A-Za-z0-9+/]{22,64}$/;
 
 export type Why = "different" | "refused" | "failed";
 
@@ -72,6 +75,17 @@ export interface Pair {
   readonly open: Bytes;
   readonly digits: string;
   readonly exp: number;
+}
+
+/**
+ * Where a browser can be met (LIVE-015): the names and the certificate's SHA-256 of one connection, and up to eight places,
+ * each the 16 bytes of a random name of the local network and a port, big-endian.
+ */
+export interface Way {
+  readonly ufrag: string;
+  readonly pwd: string;
+  readonly fp: Uint8Array;
+  readonly at: readonly Uint8Array[];
 }
 
 /** The provider after the give: what the asker's answer must carry (LIVE-008). */
@@ -331,4 +345,32 @@ export function end(
 export function checkEnd(ended: Message, sph: string, me: Party, other: Party, asked: Uint8Array): Why {
   expect(ended, { k: "end", sph, me, sender: other, before: ["ask", asked] });
   return ended.body["why"] as Why;
+}
+
+// --- way: another carrier ----------------------------------------------------------------------------------------------
+
+/** Say where this side can be met; `after` is H(SI) of the offer, or of the other side's way (LIVE-015). */
+export function way(
+  { sph, me, to, after, where, now }: { sph: string; me: Party; to: Party; after: Uint8Array; where: Way; now: number },
+  signer: Signer,
+  rng: Rng,
+): Promise<string> {
+  const { ufrag, pwd, fp, at } = where;
+  const members = { after: b64e(after), ufrag, pwd, fp: b64e(fp), at: at.map(b64e) };
+  return signed({ k: "way", sph, from: me, to, now }, members, signer, rng);
+}
+
+/** Where the other side can be met (LIVE-015). Throws Replay, Expired, FormatError. */
+export function checkWay(
+  message: Message,
+  { sph, me, other, after, exp, now }: { sph: string; me: Party; other: Party; after: Uint8Array; exp: number; now: number },
+): Way {
+  expect(message, { k: "way", sph, me, sender: other, before: ["after", after] });
+  inTime(exp, now);
+  const { body } = message;
+  const [ufrag, pwd] = [body["ufrag"] as string, body["pwd"] as string];
+  if (!UFRAG.test(ufrag) || !PWD.test(pwd)) throw new FormatError("LIVE-015");
+  const at = (body["at"] as string[]).map((one) => b64d(one));
+  if (at.length === 0 || at.some((one) => one[16] === 0 && one[17] === 0)) throw new FormatError("LIVE-015");
+  return { ufrag, pwd, fp: bytes(body, "fp"), at };
 }

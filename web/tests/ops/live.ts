@@ -3,6 +3,7 @@ import { b64d } from "../../src/protocol/encoding.ts";
 import type { History } from "../../src/protocol/history.ts";
 import { decode, deviceSigner } from "../../src/protocol/jws.ts";
 import * as live from "../../src/sphere/live.ts";
+import type { Party } from "../../src/sphere/share.ts";
 import { type Given, type Op, hex, unhex } from "./index.ts";
 import { drawn } from "./keys.ts";
 import { head, history } from "./log.ts";
@@ -87,5 +88,19 @@ export const OPS: Record<string, Op> = {
     const expected = live.mac(pair, unhex(given.z), unhex(given.x), digest);
     live.checkDone({ pair, digest, mac: expected }, await live.read(given.done, await here(given)), given.now);
     return true;
+  },
+  "live-way": async (given) => {
+    const log = await history(given);
+    const [me, other] = [given.me, given.other].map((dv: string) => ({ id: log.ownerOf(dv), dv })) as [Party, Party];
+    const where = { ufrag: given.ufrag, pwd: given.pwd, fp: unhex(given.fp), at: given.at.map(unhex) };
+    const made = { sph: log.sph, me, to: other, after: unhex(given.after), where, now: given.now };
+    return live.way(made, signer(given), drawn(unhex(given.drawn)));
+  },
+  "live-way-heard": async (given) => {
+    const log = await history(given);
+    const [me, other] = [given.me, given.other].map((dv: string) => ({ id: log.ownerOf(dv), dv })) as [Party, Party];
+    const waited = { sph: log.sph, me, other, after: unhex(given.after), exp: given.exp, now: given.now };
+    const { ufrag, pwd, fp, at } = live.checkWay(await live.read(given.way, await here(given)), waited);
+    return { ufrag, pwd, fp: hex(fp), at: at.map(hex) };
   },
 };
