@@ -12,6 +12,7 @@ import { NotFound } from "../errors.ts";
 import { make as makeDauth } from "../protocol/dauth.ts";
 import { b64d, textBytes } from "../protocol/encoding.ts";
 import { type Signer, deviceSigner } from "../protocol/jws.ts";
+import type { Pipes } from "./pipe.ts";
 import type { Profile } from "./profile.ts";
 import type { Relay } from "./relay.ts";
 import { type Replica, load } from "./replica.ts";
@@ -49,6 +50,8 @@ export interface Context {
   offset: number;
   readonly replicas: Map<string, Replica>;
   readonly transfers: Transfers;
+  /** Where a page can connect to another browser (LIVE-016). */
+  readonly pipes?: Pipes | undefined;
   /** Set while the live connection stands: sends a message over it (STR-014). */
   line: Line | undefined;
   /** Set while somebody watches a long catch-up. */

@@ -17,6 +17,7 @@ import type { Openers } from "./api.ts";
 import type { Act, Context } from "./context.ts";
 import type { Event } from "./events.ts";
 import * as pins from "./pin.ts";
+import type { Pipes } from "./pipe.ts";
 import type { Place, Profile } from "./profile.ts";
 import { Relay } from "./relay.ts";
 import * as removal from "./removal.ts";
@@ -40,6 +41,7 @@ export interface Given {
   readonly clock: () => number;
   readonly rng: Rng;
   readonly publish: (events: readonly Event[]) => void;
+  readonly pipes?: Pipes | undefined;
 }
 
 interface Open {
@@ -96,7 +98,7 @@ export class Door {
   /** Open the store with VK. Throws VaultError, DiskTrouble. */
   async enter(vault: vaults.Vault, vk: Bytes): Promise<Context> {
     await this.close();
-    const { transport, clock, rng, publish } = this.#given;
+    const { transport, clock, rng, publish, pipes } = this.#given;
     const replicas: Context["replicas"] = new Map();
     const store = await this.profile.openStore(vaults.storeKey(vk, vault), { publish, undone: () => replicas.clear() });
     try {
@@ -108,7 +110,7 @@ export class Door {
       const ctx: Context = {
         profile: this.profile, store, relay, clock, rng, pause: (seconds) => pause(seconds, closed.signal), id: vault.account,
         login: vault.login, dv: vault.dv, keys: await keys.unpackDevice(packed, vault.dv), mk, mkv: await meta(store, "mkv", 1),
-        offset: 0, replicas, transfers: transfers(), line: undefined, act: undefined,
+        offset: 0, replicas, transfers: transfers(), pipes, line: undefined, act: undefined,
       };
       if (token !== undefined) relay.token = new TextDecoder().decode(token);
       relay.renew = () => removal.session(ctx);

@@ -13,6 +13,7 @@ import { b64d, b64e } from "../protocol/encoding.ts";
 import * as live from "../sphere/live.ts";
 import type { Party } from "../sphere/share.ts";
 import { background } from "./background.ts";
+import * as channel from "./channel.ts";
 import { type Context, now, replica, signer } from "./context.ts";
 import type { KeyAsked } from "./events.ts";
 import * as expiry from "./expiry.ts";
@@ -146,6 +147,8 @@ async function openNext(ctx: Context, asked: Asked): Promise<boolean> {
     const next = asked.offers.shift();
     if (next === undefined) return false;
     asked.left -= 1;
+    await channel.call(ctx, asked, next, (sph, jws) => take(ctx, sph, jws));
+    if (!ctx.transfers.asked.has(name)) break;
     const { pair, jws } = await live.openOffer(asked.asking, next, now(ctx), signer(ctx), ctx.rng);
     asked.pair = pair;
     const { id, dv } = pair.provider;
@@ -157,6 +160,7 @@ async function openNext(ctx: Context, asked: Asked): Promise<boolean> {
       if (!(error instanceof RelayError)) throw error;
     }
   }
+  channel.close(ctx, name);
   return false;
 }
 
@@ -165,6 +169,7 @@ async function inVain(ctx: Context, asked: Asked, why: live.Why): Promise<void> 
   const name = b64e(asked.asking.digest);
   if (asked.pair !== undefined) ctx.transfers.vain.add(asked.pair.provider.dv);
   asked.pair = undefined;
+  channel.close(ctx, name);
   if ((await openNext(ctx, asked)) || !ctx.transfers.asked.delete(name)) return;
   ctx.store.tell([{ event: "TransferEnded", sph: asked.asking.sph, name, why, own: true }]);
 }
@@ -196,7 +201,7 @@ async function given(ctx: Context, rep: Replica, message: live.Message): Promise
   const who = await nameOf(ctx, await replica(ctx, rep.sph), pair.provider);
   const ns = taken.keys.map((one) => one.n);
   try {
-    await ctx.relay.passOn([pair.provider.dv], taken.jws);
+    await channel.answer(ctx, pair, taken.jws);
   } finally {
     ctx.store.tell([{ event: "KeyReceived", sph: rep.sph, name: b64e(pair.ask), who, ns }]);
   }
@@ -230,7 +235,7 @@ async function opened(ctx: Context, rep: Replica, message: live.Message): Promis
   if (found === undefined || found.pair !== undefined) throw new Replay("an offer that is not open");
   const pair = live.takeOpen(found.offering, message, now(ctx));
   found.pair = pair;
-  if (provides(rep)) await give(ctx, rep, b64e(pair.ask));
+  if (provides(rep)) background(give(ctx, rep, b64e(pair.ask)));
   else ctx.store.tell([await asEvent(ctx, rep, pair)]);
 }
 
@@ -277,7 +282,7 @@ export async function give(ctx: Context, rep: Replica, name: string): Promise<vo
   const asked = { pair, epk: offering.epk, keys: held, log, asker, now: now(ctx) };
   const made = await live.give(asked, signer(ctx), ctx.rng);
   found.given = made.given;
-  if ((await ctx.relay.passOn([asker.dv], made.jws)) > 0) return;
+  if (await channel.carry(ctx, found, pair, made.jws, (sph, jws) => take(ctx, sph, jws))) return;
   ctx.transfers.answered.delete(name);
   throw new Unreachable("the device that asked is not connected any more");
 }
@@ -288,7 +293,7 @@ async function done(ctx: Context, rep: Replica, message: live.Message): Promise<
   if (found?.given === undefined) throw new Replay("an answer nobody waits for");
   live.checkDone(found.given, message, now(ctx));
   const { pair } = found.given;
-  ctx.transfers.answered.delete(b64e(pair.ask));
+  drop(ctx, b64e(pair.ask));
   const who = await nameOf(ctx, rep, pair.asker);
   ctx.store.tell([{ event: "KeyGiven", sph: rep.sph, name: b64e(pair.ask), id: pair.asker.id, who, ns: pair.ns }]);
 }
@@ -307,6 +312,7 @@ function ends(ctx: Context, name: string): { pair: live.Pair; other: Party; own:
 function drop(ctx: Context, name: string): void {
   ctx.transfers.asked.delete(name);
   ctx.transfers.answered.delete(name);
+  channel.close(ctx, name);
 }
 
 /** Tell the other side, as far as that is possible (LIVE-009). */
@@ -360,7 +366,13 @@ async function read(ctx: Context, rep: Replica, compact: string): Promise<live.M
 }
 
 /** A live message came in over the connection. What does not fit changes nothing (LIVE-001, LIVE-010). */
-export async function take(ctx: Context, sph: string, compact: string): Promise<void> {
+export function take(ctx: Context, sph: string, compact: string): Promise<void> {
+  const turn = ctx.transfers.turn.then(() => taken(ctx, sph, compact));
+  ctx.transfers.turn = Promise.allSettled([turn]);
+  return turn;
+}
+
+async function taken(ctx: Context, sph: string, compact: string): Promise<void> {
   if ((await ctx.store.get("sphere", sph)) === undefined) return;
   const rep = await replica(ctx, sph);
   if (statusOf(rep) !== "active" || rep.history === undefined || !handedOver(rep)) return;
@@ -372,6 +384,7 @@ export async function take(ctx: Context, sph: string, compact: string): Promise<
     else if (message.k === "open") await opened(ctx, rep, message);
     else if (message.k === "give") await given(ctx, rep, message);
     else if (message.k === "done") await done(ctx, rep, message);
+    else if (message.k === "way") channel.met(ctx, message);
     else await ended(ctx, message);
   } catch (error) {
     const passing = [CheckFailed, NotFound, RelayError, Unreachable].some((kind) => error instanceof kind);

@@ -4,7 +4,8 @@
  * As `src/cloister/client/transfers.py`.
  */
 
-import type { Asking, Given, Message, Offering, Pair } from "../sphere/live.ts";
+import type { Asking, Given, Message, Offering, Pair, Way } from "../sphere/live.ts";
+import type { Channel } from "./channel.ts";
 
 /**
  * An ask of this device, `jws`, and how many devices it `reached`. `offers` are those not opened yet, `left` how many more
@@ -20,11 +21,12 @@ export interface Asked {
   pair: Pair | undefined;
 }
 
-/** An ask of another device; `pair` once it was opened, `given` once keys went out. */
+/** An ask of another device; `pair` once it was opened, `given` once keys went out; `way` where it can be met (LIVE-015). */
 export interface Answered {
   readonly offering: Offering;
   pair?: Pair;
   given?: Given;
+  way?: { readonly where: Way; readonly digest: Uint8Array };
 }
 
 /** Everything under way, by b64 of H(SI) of the ask. */
@@ -37,8 +39,12 @@ export interface Transfers {
   readonly last: Map<string, number>;
   /** Devices whose last opened offer came to nothing. */
   readonly vain: Set<string>;
+  readonly channels: Map<string, Channel>;
+  /** What came in is taken one after the other, whichever way it came. */
+  turn: Promise<unknown>;
 }
 
 export const none = (): Transfers => ({
-  asked: new Map(), answered: new Map(), seen: new Map(), last: new Map(), vain: new Set(),
+  asked: new Map(), answered: new Map(), seen: new Map(), last: new Map(), vain: new Set(), channels: new Map(),
+  turn: Promise.resolve(),
 });

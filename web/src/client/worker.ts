@@ -11,6 +11,7 @@ import { background } from "./background.ts";
 import { browserPlace } from "./backend_idb.ts";
 import { type Client, openClient } from "./client.ts";
 import { type Surroundings, serve } from "./tabs.ts";
+import { type Pipes, type Port, pipesOf } from "./pipe.ts";
 import { httpTransport } from "./transports/http.ts";
 
 const NAME = "cloister";
@@ -19,7 +20,7 @@ const ALIVE = 30_000;
 
 interface Scope {
   postMessage(reply: Reply): void;
-  onmessage: ((event: MessageEvent<Call>) => void) | null;
+  onmessage: ((event: MessageEvent<Call | { readonly pipes: Port }>) => void) | null;
   readonly location: { readonly origin: string };
 }
 
@@ -27,9 +28,13 @@ const scope = globalThis as unknown as Scope;
 const channel = new BroadcastChannel(NAME);
 const clock = (): number => Date.now() / 1000;
 
+/** Connections of the own page (LIVE-016). */
+let connections: Pipes | undefined;
+const pipes: Pipes = async (other, hear) => connections?.(other, hear);
+
 async function start(...[publish, follows]: Parameters<Surroundings["start"]>): Promise<Client> {
   const transport = httpTransport(scope.location.origin);
-  const client = await openClient({ place: browserPlace(NAME), transport, clock, rng: randomBytes, live: true, publish });
+  const client = await openClient({ place: browserPlace(NAME), transport, clock, rng: randomBytes, live: true, publish, pipes });
   setInterval(() => background(client.touch()), ALIVE);
   // What the tab before had open stays open; pages that showed it hear when it does not.
   if (follows && !(await client.resume())) publish([{ event: "LockedNow", sph: "" }]);
@@ -52,4 +57,7 @@ const ask = serve({
   start,
 });
 
-scope.onmessage = ({ data }) => ask(data);
+scope.onmessage = ({ data }) => {
+  if ("pipes" in data) connections = pipesOf(data.pipes);
+  else ask(data);
+};

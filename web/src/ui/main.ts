@@ -6,6 +6,7 @@
  */
 
 import worker from "../client/worker.ts?worker&url";
+import type { Told } from "../client/pipe.ts";
 import { connect } from "../client/remote.ts";
 import { begin } from "./begin.ts";
 import { aside } from "./state/aside.ts";
@@ -36,8 +37,20 @@ async function keepFiles(): Promise<void> {
   }
 }
 
+/** Connections to other browsers, for the worker (LIVE-016); loaded when it asks for the first. */
+function serve(port: MessagePort): void {
+  let taking: Promise<(told: Told) => void> | undefined;
+  port.onmessage = ({ data }: MessageEvent<Told>) => {
+    taking ??= import("./pipe.ts").then(({ pipes }) => pipes(port));
+    aside(taking.then((take) => take(data)));
+  };
+}
+
 begin(document.getElementById("app")!, () => {
   const made = new Worker(policy.createScriptURL(worker), { type: "module", name: "cloister" });
+  const { port1, port2 } = new MessageChannel();
+  made.postMessage({ pipes: port2 }, [port2]);
+  serve(port1);
   return connect(made, () => navigator.storage.persisted());
 });
 aside(keepFiles());
