@@ -112,8 +112,9 @@ test("a title written under encryption is not published", async () => {
   await sync(bo);
   await spheres.setMode(ada.ctx, sph, "open");
   const before = await title();
-  // nor afterwards, before this person has answered
-  for (let tries = 0; tries < 2; tries += 1) expect(await code(spheres.setMeta(bo.ctx, sph, { title: "Raid at dawn" }))).toBe("E_CONFLICT");
+  for (let tries = 0; tries < 2; tries += 1) { // nor afterwards, before this person has answered
+    expect(await code(spheres.setMeta(bo.ctx, sph, { title: "Raid at dawn" }))).toBe("E_CONFLICT");
+  }
   expect(await title()).toEqual(before);
   await spheres.acceptMode(bo.ctx, sph, "open");
   await spheres.setMeta(bo.ctx, sph, { title: "Harbour, open to all" });
