@@ -11,11 +11,13 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from inspect import isawaitable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from cloister.errors import CloisterError
+from cloister.client import farewell
+from cloister.errors import CloisterError, SignatureInvalid
 from cloister.protocol import entry, join, jws, machine
 from cloister.protocol.encoding import b64d, b64e
 from cloister.protocol.ids import jwk_public
@@ -209,3 +211,26 @@ async def test_a_new_device_that_has_read_no_log_yet_says_so_in_every_act(hw: Ho
             said[refusal.code] += 1
     assert said.keys() <= {"", "C_NOT_MEMBER", "L_USAGE"}
     assert said["C_NOT_MEMBER"] > len(acts) / 2
+
+
+@pytest.mark.parametrize("believed", [True, False])
+async def test_a_device_that_missed_what_came_before_knows_that_its_person_has_left(
+    hw: HostileWorld, monkeypatch: pytest.MonkeyPatch, believed: bool
+) -> None:
+    """CLT-030: another own device made a new key and left; this one is refused the log, and believes the signed entry.
+    Control: an entry whose signature fails is the relay's word only."""
+    people = await hw.sphere_of("ada", "bo")
+    phone = await hw.second_device("bo", "bo-phone")
+    for client in (phone, people["bo"], phone):
+        await client.sync()
+    await harbour(phone).rotate()
+    await harbour(phone).leave()
+
+    def refuse(envelope: object, public: bytes) -> None:
+        raise SignatureInvalid("as if forged")
+
+    if not believed:
+        monkeypatch.setattr(farewell, "jws", SimpleNamespace(verify_ed25519=refuse))
+    report = await people["bo"].sync()
+    status = people["bo"].spheres(past=True)[0].status
+    assert (status, report.faults) == (("left", ()) if believed else ("active", ("E_FORBIDDEN",)))

@@ -2,7 +2,8 @@
 
 A removed member may read the log no more, so entries it had not fetched stay unseen and the removal cannot be chained
 to its own head. The entry alone still proves itself: signed by a device that is active in the last state held, whose
-owner may remove this member. Anything less is the relay's word only, and changes nothing.
+owner may remove this member, or by another own device that left for all. Anything less is the relay's word only, and
+changes nothing.
 
 Spec: CLT-030.
 """
@@ -28,9 +29,10 @@ def take(ctx: Context, rep: Replica, shown: Sequence[Entry], events: list[Event]
     """Whether one of these entries proves the removal; then the sphere's status says so, in the caller's step."""
     state = rep.known[0]
     for one in shown:
-        if one.sph == state.sph and one.seq > state.seq + 1 and _removes(state, one, ctx.id):
+        how = _ends(state, one, ctx.id) if one.sph == state.sph and one.seq > state.seq + 1 else ""
+        if how:
             author = state.devices[one.kid].owner
-            rep.note["status"] = "removed"
+            rep.note["status"] = how
             rep.save_note(ctx.store)
             ctx.store.put("state_dirty", True)
             events.append(Removed(rep.sph, ctx_name(ctx, state, author)))
@@ -38,16 +40,20 @@ def take(ctx: Context, rep: Replica, shown: Sequence[Entry], events: list[Event]
     return False
 
 
-def _removes(state: SphereState, one: Entry, me: str) -> bool:
+def _ends(state: SphereState, one: Entry, me: str) -> str:
+    """What an entry proves of this member: ``removed``, ``left``, or "" for neither."""
     author = state.author(one.kid)
-    if author is None or author.id == me or me not in state.members:
-        return False
+    if author is None or me not in state.members:
+        return ""
     try:
         jws.verify_ed25519(one.envelope, state.devices[one.kid].dk)
         row = row_of(one.op, one.body)
     except (CheckFailed, VersionTooOld):
-        return False
+        return ""
+    if author.id == me:
+        return "left" if row.op == "leave" else ""
     if row.op != "remove" or one.body["id"] != me:
-        return False
+        return ""
     word = row.may[author.role]
-    return word == "yes" or (word == "below" and state.members[me].role in _LOWER)
+    may = word == "yes" or (word == "below" and state.members[me].role in _LOWER)
+    return "removed" if may else ""

@@ -111,6 +111,18 @@ describe("a removal (CLT-030)", () => {
     expect(bo.events.filter((one) => one.event === "Removed" && one.sph === sph)).toHaveLength(1);
   });
 
+  test("by another own device, which left for all, is known in the same way", async () => {
+    const phone = await further(relay, bo);
+    await sync(phone);
+    await sync(bo);
+    await sync(phone);
+    await spheres.checkpoint(ada.ctx, sph);
+    await spheres.leave(phone.ctx, sph);
+    const [report] = await sync(bo);
+    expect(report!.faults).toEqual([]);
+    expect((await spheres.sphere(bo.ctx, sph)).status).toBe("left");
+  });
+
   test("is not believed of a relay that merely refuses", async () => {
     bo.wire.fate = (sent) => (sent.path.includes(sph) ? said(403, { code: "E_FORBIDDEN" }) : "sent");
     const [report] = await sync(bo);
