@@ -217,6 +217,15 @@ export function p384Public(scalar: Uint8Array): { x: Bytes; y: Bytes } {
   return { x: own(point.subarray(1, 49)), y: own(point.subarray(49)) };
 }
 
+/** The shared x coordinate, 48 bytes (SP 800-56A, 5.7.1.2). Throws FormatError for a scalar or point that is none (CRY-007). */
+export function p384Ecdh(scalar: Uint8Array, x: Uint8Array, y: Uint8Array): Bytes {
+  if (scalar.length !== P384_BYTES || !p384.utils.isValidSecretKey(scalar)) {
+    throw new FormatError("P-384 private scalar out of range");
+  }
+  p384CheckPublic(x, y);
+  return own(p384.getSharedSecret(scalar, concat(new Uint8Array([4]), x, y), false).subarray(1, 49));
+}
+
 /** r || s, 96 bytes, with RFC 6979 nonces (CRY-008). */
 export function es384Sign(scalar: Uint8Array, message: Uint8Array): Bytes {
   return own(p384.sign(message, scalar, { lowS: false }));
