@@ -72,6 +72,7 @@ const MAY: Record<string, string[]> = {
   protocol: ["crypto", "errors", "protocol"],
   account: ["crypto", "errors", "protocol", "account"],
   sphere: ["crypto", "errors", "protocol", "sphere"],
+  grid: ["crypto", "errors", "protocol", "sphere", "grid"],
   // The page sees the border of its worker (records, events, calls), public rules, and nothing that opens anything.
   ui: ["client", "protocol", "errors", "ui"],
 };
