@@ -22,9 +22,7 @@ interface Case {
 }
 
 const FOLDER = join(dirname(fileURLToPath(import.meta.url)), "../../vectors");
-/** Areas of a chapter that only Python has so far; taken out of the list with the first module of src/grid. */
-const AHEAD = new Set(["grid_paste.json"]);
-const AREAS = readdirSync(FOLDER).filter((name) => name.endsWith(".json") && !AHEAD.has(name)).sort();
+const AREAS = readdirSync(FOLDER).filter((name) => name.endsWith(".json")).sort();
 const CASES = new Map<string, Case[]>(
   AREAS.map((name) => [name, JSON.parse(readFileSync(join(FOLDER, name), "utf8")).cases as Case[]]),
 );

@@ -363,8 +363,8 @@ export function heard(thread: Thread, report: Report, iat: number): Thread {
   const { arrived, arrivedAt } = thread;
   const more = report.up - arrived.up || report.more.length - arrived.more.length || iat - arrivedAt;
   if (more <= 0) return thread;
-  const open = thread.links.filter((one) => one.place >= report.up);
-  return { ...thread, arrived: report, arrivedAt: iat, links: open.length > 0 ? open : thread.links.slice(-1) };
+  const left = thread.links.filter((one) => one.place >= report.up);
+  return { ...thread, arrived: report, arrivedAt: iat, links: left.length > 0 ? left : thread.links.slice(-1) };
 }
 
 /** Places of one's own tokens that the other has not said to hold, ascending (GRID-053). */
