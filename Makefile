@@ -2,6 +2,8 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 WORKERS ?= 2
+# What tests write is flushed to the disk some ten thousand times: in memory, where there is room, they need not wait.
+ROOM := $(shell [ "$$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt 4000000 ] 2>/dev/null && echo TMPDIR=/dev/shm)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 SOURCES := src tests vectors $(wildcard bench)
@@ -57,11 +59,11 @@ imports: .venv/.dev
 # What fails beside others is run again by itself. What passes then is named: it races, which is a defect of the test
 # or of what it tests. What fails again fails the run.
 py: .venv/.dev .venv/.services $(APP)
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS) || $(MAKE) --no-print-directory again
+	$(ROOM) $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS) || $(MAKE) --no-print-directory again
 
 again: .venv/.dev
 	@echo "AGAIN, BY ITSELF, WHAT FAILED ABOVE. WHAT PASSES NOW RACES: MEND IT."
-	$(BIN)/python -m pytest -n 0 -v --maxfail=3 --last-failed --last-failed-no-failures none
+	$(ROOM) $(BIN)/python -m pytest -n 0 -v --maxfail=3 --last-failed --last-failed-no-failures none
 
 deep: .venv/.dev .venv/.services $(APP)  ## hours: fuzzing, kills and simulations at full length
 	CLOISTER_DEEP=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
@@ -71,7 +73,7 @@ web/node_modules/.installed: web/package-lock.json
 	@touch $@
 
 web: web/node_modules/.installed  ## types and the shared vectors in the second language
-	cd web && npm run --silent check && npm run --silent test
+	cd web && npm run --silent check && $(ROOM) npm run --silent test
 
 # --- bench --------------------------------------------------------------------------------------------------------
 
