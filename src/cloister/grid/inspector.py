@@ -116,7 +116,7 @@ def _readable(body: dict[str, Any]) -> dict[str, Any]:
     if "threads" not in body:
         return body
     counts = {name: len(body[name]) for name in ("invites", "threads") if isinstance(body.get(name), dict)}
-    return {"thumbprint": body.get("thumbprint"), **counts}
+    return {"thumbprint": body.get("thumbprint", ""), **counts}
 
 
 def _signer(name: str, name1: str, jwk: Jwk | None) -> dict[str, str]:

@@ -7,7 +7,7 @@
  */
 
 import type { Bytes } from "../crypto.ts";
-import { CheckFailed, VaultError } from "../errors.ts";
+import { CheckFailed, NotMember, VaultError } from "../errors.ts";
 import { History, type HistoryDump } from "../protocol/history.ts";
 import { type SphereState, epochNumber } from "../protocol/state.ts";
 import { type EpochKey, check } from "../sphere/epoch.ts";
@@ -98,10 +98,10 @@ export function stopOf(rep: Replica): Stop | undefined {
 
 export const statusOf = (rep: Replica): string => rep.note.status;
 
-/** State and history. Only for spheres whose log was read. */
+/** State and history. Throws NotMember while the log was not read: this device still waits to be let in. */
 export function known(rep: Replica): { state: SphereState; history: History } {
   const { state, history } = rep;
-  if (state === undefined || history === undefined) throw new Error("the log of this sphere was not read");
+  if (state === undefined || history === undefined) throw new NotMember("you are not in this sphere yet");
   return { state, history };
 }
 
