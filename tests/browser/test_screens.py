@@ -204,6 +204,8 @@ def test_every_stop_of_tab_has_a_ring(view: Windows, address: str, forced: str) 
             stop = page.evaluate(RINGS)
             if stop is None or (len(seen) > 3 and seen[:2] == [seen[-1], stop["name"]]):
                 break
+            if stop["name"].startswith("H1 "):
+                continue  # the heading took the focus because its screen had only just come: no stop of Tab
             seen.append(stop["name"])
             if not stop["ring"]:
                 bare.append(f"{state} {place}: {stop['name']}")
