@@ -68,14 +68,7 @@ async def test_keys_come_from_the_organisation(w: World) -> None:
 async def test_a_new_key_there_brings_one_here(w: World) -> None:
     """CLT-062: whoever was removed from the organisation derives no key of its spheres any more, because the next word
     waits for the organisation's new key and then for the sphere's."""
-    ada = await w.first("ada")
-    firm = await ada.create_sphere("Firm", kind="org")
-    board = await ada.create_sphere("Board", org=firm.sph)
-    for name in ("bo", "cy"):
-        await let_in(w, firm, name)
-        await let_in(w, board, name)
-    bo, cy = w.clients["bo"], w.clients["cy"]
-    await rounds(ada, bo, cy)
+    ada, bo, cy, firm, board = await _firm(w)
     sent(await bo.sphere(board.sph).send("All three"))
     await cy.sync()
     assert said(cy, board) == ["All three"]
