@@ -93,7 +93,7 @@ def _invite2(data: bytes) -> None:
 
 def _token2(data: bytes) -> None:
     read = envelope.decode(text(data), *envelope.TYPS)
-    parts = [read.aad, b64e(read.payload).encode(), b64e(read.signature).encode()]
+    parts = [read.header_part, b64e(read.payload).encode(), b64e(read.signature).encode()]
     assert b".".join(parts) == data
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 from cloister import crypto
 from cloister.errors import FormatError, NotMember
 from cloister.grid.keys import Identity
+from cloister.protocol import jws
 from cloister.protocol.encoding import b64d, b64e, json_emit, json_parse
 from cloister.protocol.ids import Jwk, identity_id
 from cloister.protocol.jws import MAX_HEADER
@@ -44,30 +45,8 @@ def _row(name: str, row: dict[str, Any]) -> Row:
 TYPS: Final = {name: _row(name, row) for name, row in _TABLE["typs"].items()}
 
 
-@dataclass(frozen=True)
-class Envelope:
-    """A decoded, not yet verified envelope."""
-
-    compact: str
-    typ: str
-    header: dict[str, Any]
-    payload: bytes
-    signature: bytes
-
-    @cached_property
-    def signing_input(self) -> bytes:
-        """What is signed and hashed (JWS-004)."""
-        return self.compact[: self.compact.rindex(".")].encode("ascii")
-
-    @property
-    def aad(self) -> bytes:
-        """ASCII b64(header), bound to the ciphertext (JWS-004)."""
-        return self.compact[: self.compact.index(".")].encode("ascii")
-
-    @cached_property
-    def digest(self) -> bytes:
-        """H(SI), 32 bytes (JWS-005)."""
-        return crypto.sha256(self.signing_input)
+class Envelope(jws.Envelope):
+    """A decoded, not yet verified envelope of this table."""
 
     @property
     def link(self) -> str:

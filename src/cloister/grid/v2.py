@@ -238,7 +238,7 @@ def _seal(typ: str, identity: Identity, shown: dict[str, Any], key: bytes, conte
 def _open(read: Envelope, key: bytes) -> dict[str, Any]:
     """Commitment, seal, padding, JSON (GRID-055). Raises DecryptFailed, FormatError."""
     crypto.require_equal(key[32:], b64d(read.header["cm"]), DecryptFailed("commitment"))
-    plain = crypto.aead_open(key[:32], b64d(read.header["n"]), read.payload, read.aad)
+    plain = crypto.aead_open(key[:32], b64d(read.header["n"]), read.payload, read.header_part)
     return json_parse(padding.unpad(plain))
 
 
